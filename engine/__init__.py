@@ -1,0 +1,1 @@
+"""The async container engine: a library that knows no front end."""

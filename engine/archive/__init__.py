@@ -1,0 +1,1 @@
+"""Images as tar archives: docker-archive and OCI archive, read and written."""

@@ -1,0 +1,1 @@
+"""Base images made on this machine: hello-world, busybox, debian, ubuntu."""

@@ -1,0 +1,1 @@
+"""Dockerfile execution: plan, cache keys, context, executor."""

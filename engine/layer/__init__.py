@@ -1,0 +1,1 @@
+"""Tar streams to directory trees and back: extract, diff, whiteouts, compression."""

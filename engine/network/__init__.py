@@ -1,0 +1,1 @@
+"""Container networks: pure plans, and one netlink module that compiles them."""

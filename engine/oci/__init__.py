@@ -1,0 +1,1 @@
+"""OCI documents and names as frozen values; performs no I/O."""

@@ -1,0 +1,278 @@
+"""Owns what callers ask for: one frozen options value a verb; refuses defaults that Docker lacks.
+
+``None`` means "not given: take the image's or the engine's default"; an empty tuple or string that a
+user gave on purpose is kept apart from it where Docker does so (``entrypoint``).
+Durations are seconds, sizes bytes, instants nanoseconds since the epoch.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Base of every options value: frozen, keyword only, and JSON by msgspec."""
+
+
+# -- containers ---------------------------------------------------------------------------------
+class PortSpec(Options, frozen=True, kw_only=True):
+    """One published port; ``host_port`` 0 lets the engine choose, ``host_ip`` "" means all addresses."""
+
+    container_port: int
+    host_port: int = 0
+    host_ip: str = ""
+    protocol: str = "tcp"
+
+
+class MountSpec(Options, frozen=True, kw_only=True):
+    """One mount: ``type`` is bind, volume or tmpfs; an empty volume ``source`` is anonymous."""
+
+    type: str
+    target: str
+    source: str = ""
+    read_only: bool = False
+    propagation: str = "rprivate"
+    no_copy: bool = False
+    tmpfs_size: int = 0
+    tmpfs_mode: int = 0o1777
+
+
+class Resources(Options, frozen=True, kw_only=True):
+    """Limits of the container's cgroup; 0 means none. ``nano_cpus``: 10**9 is one CPU."""
+
+    memory: int = 0
+    memory_swap: int = 0
+    memory_reservation: int = 0
+    nano_cpus: int = 0
+    cpu_shares: int = 0
+    cpuset_cpus: str = ""
+    pids_limit: int = 0
+
+
+class HealthOptions(Options, frozen=True, kw_only=True):
+    """A health check as Docker's: ``test`` is ("NONE",), ("CMD", …) or ("CMD-SHELL", text)."""
+
+    test: tuple[str, ...] = ()
+    interval: float = 0
+    timeout: float = 0
+    start_period: float = 0
+    start_interval: float = 0
+    retries: int = 0
+
+
+class RestartPolicy(Options, frozen=True, kw_only=True):
+    """``name`` is no, always, unless-stopped or on-failure; ``maximum_retry_count`` 0 is no bound."""
+
+    name: str = "no"
+    maximum_retry_count: int = 0
+
+
+class CreateOptions(Options, frozen=True, kw_only=True):
+    """Everything that ``create`` and ``run`` take about the container itself."""
+
+    image: str
+    command: tuple[str, ...] | None = None
+    entrypoint: tuple[str, ...] | None = None
+    name: str | None = None
+    hostname: str | None = None
+    user: str | None = None
+    working_dir: str | None = None
+    env: tuple[str, ...] = ()
+    """``NAME=value``; a front end has already resolved bare names and env files."""
+    labels: dict[str, str] = {}
+    tty: bool = False
+    stdin_open: bool = False
+    auto_remove: bool = False
+    init: bool = False
+    privileged: bool = False
+    read_only: bool = False
+    no_new_privileges: bool = False
+    cap_add: tuple[str, ...] = ()
+    cap_drop: tuple[str, ...] = ()
+    mounts: tuple[MountSpec, ...] = ()
+    ports: tuple[PortSpec, ...] = ()
+    publish_all: bool = False
+    expose: tuple[str, ...] = ()
+    network: str = "bridge"
+    """bridge, host, none, the name of a network, or container:NAME."""
+    extra_hosts: tuple[str, ...] = ()
+    dns: tuple[str, ...] = ()
+    stop_signal: str | None = None
+    stop_timeout: int | None = None
+    resources: Resources = Resources()
+    restart: RestartPolicy = RestartPolicy()
+    health: HealthOptions | None = None
+    platform: str | None = None
+
+
+class StartOptions(Options, frozen=True, kw_only=True):
+    """``detach_keys`` as Docker writes them: ``ctrl-p,ctrl-q``."""
+
+    attach: bool = False
+    stdin: bool = False
+
+
+class AttachOptions(Options, frozen=True, kw_only=True):
+    """``replay`` sends what the log already holds first (as ``attach --logs`` of the API)."""
+
+    stdin: bool = True
+    replay: bool = False
+
+
+class ExecOptions(Options, frozen=True, kw_only=True):
+    """One more process in a running container."""
+
+    command: tuple[str, ...]
+    env: tuple[str, ...] = ()
+    working_dir: str | None = None
+    user: str | None = None
+    tty: bool = False
+    stdin: bool = False
+    detach: bool = False
+    privileged: bool = False
+    size: tuple[int, int] | None = None
+    """(rows, columns) of the terminal to begin with."""
+
+
+class LogOptions(Options, frozen=True, kw_only=True):
+    """``tail`` None is all; ``since`` and ``until`` are inclusive instants."""
+
+    follow: bool = False
+    tail: int | None = None
+    since: int | None = None
+    until: int | None = None
+    stdout: bool = True
+    stderr: bool = True
+
+
+class ContainerFilter(Options, frozen=True, kw_only=True):
+    """Which containers ``list`` returns; values of one key are alternatives, keys all hold."""
+
+    all: bool = False
+    limit: int | None = None
+    filters: dict[str, tuple[str, ...]] = {}
+    """Docker's keys: id, name, label, status, ancestor, exited, publish, volume, network, since, before."""
+
+
+class RemoveContainerOptions(Options, frozen=True, kw_only=True):
+    """``volumes`` removes the container's anonymous volumes too."""
+
+    force: bool = False
+    volumes: bool = False
+
+
+class CommitOptions(Options, frozen=True, kw_only=True):
+    """``changes`` are Dockerfile instructions applied to the new image's config."""
+
+    reference: str | None = None
+    author: str = ""
+    message: str = ""
+    pause: bool = True
+    changes: tuple[str, ...] = ()
+
+
+# -- images -------------------------------------------------------------------------------------
+class ImageFilter(Options, frozen=True, kw_only=True):
+    """Which images ``list`` returns; ``reference`` is Docker's positional REPOSITORY[:TAG]."""
+
+    all: bool = False
+    reference: str | None = None
+    filters: dict[str, tuple[str, ...]] = {}
+
+
+class BootstrapOptions(Options, frozen=True, kw_only=True):
+    """``name`` is hello-world, busybox, debian:SUITE or ubuntu:SUITE; ``tag`` renames the result."""
+
+    name: str
+    tag: str | None = None
+    host_ca: bool = False
+
+
+class LoadOptions(Options, frozen=True, kw_only=True):
+    """Read an archive from ``path`` (``None``: the file descriptor ``fd``)."""
+
+    path: str | None = None
+    fd: int | None = None
+
+
+class SaveOptions(Options, frozen=True, kw_only=True):
+    """Write images to an archive; ``format`` is docker or oci, ``compression`` none, gzip or zstd."""
+
+    references: tuple[str, ...]
+    path: str | None = None
+    fd: int | None = None
+    format: str = "docker"
+    compression: str = "none"
+
+
+class ImportOptions(Options, frozen=True, kw_only=True):
+    """A root file system tar becomes an image of one layer."""
+
+    path: str | None = None
+    fd: int | None = None
+    reference: str | None = None
+    message: str = ""
+    changes: tuple[str, ...] = ()
+
+
+class RemoveImageOptions(Options, frozen=True, kw_only=True):
+    """``force`` untags all names and detaches stopped containers."""
+
+    force: bool = False
+    prune_parents: bool = True
+
+
+# -- builds -------------------------------------------------------------------------------------
+class BuildOptions(Options, frozen=True, kw_only=True):
+    """One ``build``: ``context`` is a folder or None for stdin (then ``context_fd`` carries a tar)."""
+
+    context: str | None = None
+    context_fd: int | None = None
+    dockerfile: str | None = None
+    """Path of the Dockerfile, absolute or relative to the caller's folder; None: context/Dockerfile."""
+    dockerfile_text: str | None = None
+    """The Dockerfile itself (``-f -`` or ``build -``); wins over ``dockerfile``."""
+    tags: tuple[str, ...] = ()
+    build_args: dict[str, str] = {}
+    labels: dict[str, str] = {}
+    target: str | None = None
+    no_cache: bool = False
+    pull: bool = False
+    network: str = "bridge"
+    platform: str | None = None
+
+
+# -- networks, volumes, events, prune -----------------------------------------------------------
+class CreateNetworkOptions(Options, frozen=True, kw_only=True):
+    """A user-defined network."""
+
+    name: str
+    driver: str = "bridge"
+    subnet: str | None = None
+    gateway: str | None = None
+    internal: bool = False
+    labels: dict[str, str] = {}
+
+
+class CreateVolumeOptions(Options, frozen=True, kw_only=True):
+    """``name`` None makes an anonymous volume."""
+
+    name: str | None = None
+    labels: dict[str, str] = {}
+
+
+class PruneOptions(Options, frozen=True, kw_only=True):
+    """``all`` takes unused images too, not only dangling ones."""
+
+    all: bool = False
+    volumes: bool = False
+    filters: dict[str, tuple[str, ...]] = {}
+
+
+class EventFilter(Options, frozen=True, kw_only=True):
+    """Which events are returned; ``follow`` goes on after the last one on disk."""
+
+    since: int | None = None
+    until: int | None = None
+    follow: bool = True
+    filters: dict[str, tuple[str, ...]] = {}

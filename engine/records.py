@@ -1,0 +1,227 @@
+"""Owns what the engine answers: frozen records of containers, images, networks, volumes and jobs.
+
+Instants are nanoseconds since the epoch (0: never), sizes bytes, ids 64 hex digits for containers
+and ``sha256:<hex>`` for images.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from engine.oci.config import ContainerConfig
+from engine.options import CreateOptions
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True):
+    """Base of every record: frozen, keyword only, and JSON by msgspec."""
+
+
+class HealthState(Record, frozen=True, kw_only=True):
+    """``status`` is none, starting, healthy or unhealthy."""
+
+    status: str = "none"
+    failing_streak: int = 0
+
+
+class ContainerState(Record, frozen=True, kw_only=True):
+    """``status`` is created, running, paused, restarting, removing, exited or dead."""
+
+    status: str = "created"
+    pid: int = 0
+    pid_start_time: int = 0
+    """Field 22 of /proc/PID/stat: a pid means something only together with it."""
+    exit_code: int = 0
+    error: str = ""
+    oom_killed: bool = False
+    started_at: int = 0
+    finished_at: int = 0
+    restart_count: int = 0
+    health: HealthState | None = None
+
+    @property
+    def running(self) -> bool:
+        """Whether the container has live processes (paused and restarting count)."""
+        return self.status in {"running", "paused", "restarting"}
+
+
+class PortBinding(Record, frozen=True, kw_only=True):
+    """A port of the container as it is published now."""
+
+    container_port: int
+    protocol: str = "tcp"
+    host_ip: str = ""
+    host_port: int = 0
+
+
+class Endpoint(Record, frozen=True, kw_only=True):
+    """The container's end in one network."""
+
+    network: str
+    network_id: str = ""
+    address: str = ""
+    prefix_length: int = 0
+    gateway: str = ""
+    mac_address: str = ""
+
+
+class MountPoint(Record, frozen=True, kw_only=True):
+    """A mount as the container sees it; ``name`` is the volume's."""
+
+    type: str
+    source: str
+    target: str
+    name: str = ""
+    read_only: bool = False
+    anonymous: bool = False
+    propagation: str = "rprivate"
+    tmpfs_size: int = 0
+    tmpfs_mode: int = 0o1777
+
+
+class Container(Record, frozen=True, kw_only=True):
+    """One container: intent (options, config) and facts (state), joined."""
+
+    id: str
+    name: str
+    image: str
+    """The reference as the user wrote it."""
+    image_id: str
+    created: int
+    options: CreateOptions
+    config: ContainerConfig
+    """The image's config with the options applied: what is really run."""
+    state: ContainerState = ContainerState()
+    mounts: tuple[MountPoint, ...] = ()
+    ports: tuple[PortBinding, ...] = ()
+    endpoints: tuple[Endpoint, ...] = ()
+
+    @property
+    def command_line(self) -> tuple[str, ...]:
+        """The arguments that are executed: the entrypoint, then the command."""
+        return (*self.config.entrypoint, *self.config.cmd)
+
+
+class Image(Record, frozen=True, kw_only=True):
+    """One image in the store; ``names`` are familiar references (busybox:latest)."""
+
+    id: str
+    names: tuple[str, ...]
+    created: int
+    size: int
+    config: ContainerConfig
+    architecture: str
+    os: str
+    chain_ids: tuple[str, ...]
+    """Of each layer, bottom first."""
+    digests: tuple[str, ...] = ()
+    labels: dict[str, str] = {}
+    containers: int = 0
+
+
+class HistoryEntry(Record, frozen=True, kw_only=True):
+    """One row of ``history``, newest first; ``size`` 0 for instructions without a layer."""
+
+    image_id: str
+    created: int
+    created_by: str
+    size: int
+    comment: str = ""
+    tags: tuple[str, ...] = ()
+
+
+class RemovedImage(Record, frozen=True, kw_only=True):
+    """What ``rmi`` did: names untagged, images deleted, in the order done."""
+
+    untagged: tuple[str, ...] = ()
+    deleted: tuple[str, ...] = ()
+
+
+class Pruned(Record, frozen=True, kw_only=True):
+    """What a prune removed and how many bytes that freed."""
+
+    removed: tuple[str, ...] = ()
+    reclaimed: int = 0
+
+
+class BuildResult(Record, frozen=True, kw_only=True):
+    """The image that a build made."""
+
+    image_id: str
+    tags: tuple[str, ...] = ()
+
+
+class Network(Record, frozen=True, kw_only=True):
+    """One network; ``subnet`` in CIDR form, empty for host and none."""
+
+    id: str
+    name: str
+    driver: str
+    created: int
+    subnet: str = ""
+    gateway: str = ""
+    bridge: str = ""
+    """The name of the bridge interface."""
+    internal: bool = False
+    labels: dict[str, str] = {}
+
+
+class Volume(Record, frozen=True, kw_only=True):
+    """One volume; ``anonymous`` ones were named by the engine."""
+
+    name: str
+    mountpoint: str
+    created: int
+    labels: dict[str, str] = {}
+    anonymous: bool = False
+
+
+class LogChunk(Record, frozen=True, kw_only=True):
+    """Bytes that the container wrote to one stream at one instant."""
+
+    time: int
+    stream: str
+    """stdout or stderr."""
+    content: bytes
+
+
+class Process(Record, frozen=True, kw_only=True):
+    """One row of ``top``."""
+
+    pid: int
+    user: str
+    command: str
+
+
+class Job(Record, frozen=True, kw_only=True):
+    """Long work in a session of its own; ``status`` is running, done, failed or cancelled."""
+
+    id: str
+    verb: str
+    title: str
+    status: str
+    started_at: int
+    finished_at: int = 0
+    error: str = ""
+    image_id: str = ""
+
+
+class EngineInfo(Record, frozen=True, kw_only=True):
+    """What ``info`` and ``version`` show."""
+
+    version: str
+    root: str
+    containers: int
+    containers_running: int
+    containers_paused: int
+    containers_stopped: int
+    images: int
+    kernel: str
+    operating_system: str
+    architecture: str
+    cpus: int
+    memory: int
+    cgroup_version: str
+    storage_driver: str
+    python: str
+    hostname: str
+    security_options: tuple[str, ...] = ()

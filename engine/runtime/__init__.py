@@ -1,0 +1,1 @@
+"""Image config and run options to a running, supervised container."""

@@ -1,0 +1,1 @@
+"""Standard-library-only processes beside the engine: spawner, sandbox, supervisor, workers."""

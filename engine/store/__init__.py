@@ -1,0 +1,1 @@
+"""The state on disk: blobs, layers, records, locks, garbage collection."""

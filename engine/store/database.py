@@ -1,0 +1,96 @@
+"""Owns the SQLite connection: opening, migrating, transactions; refuses to know any table.
+
+Every write is one ``BEGIN IMMEDIATE`` with a busy timeout and no await inside, so that processes on
+one root take turns; ``synchronous=FULL`` because what was promised to the user survives power loss.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from engine.errors import StoreFailure
+from engine.store.schema import MIGRATIONS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_BUSY_SECONDS = 30.0
+
+
+class Database:
+    """One connection to the database at ``path``; used from one thread."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        try:
+            self._connection = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None)
+            self._connection.execute("PRAGMA journal_mode=WAL")
+            self._connection.execute("PRAGMA synchronous=FULL")
+            self._connection.execute("PRAGMA foreign_keys=ON")
+            self._migrate()
+        except sqlite3.Error as error:
+            raise self._failure(error) from error
+
+    def close(self) -> None:
+        """Close the connection; the last one folds the write-ahead log into the file."""
+        self._connection.close()
+
+    def query(self, sql: str, parameters: tuple[object, ...] = ()) -> list[tuple[object, ...]]:
+        """All rows of a read."""
+        try:
+            return self._connection.execute(sql, parameters).fetchall()
+        except sqlite3.Error as error:
+            raise self._failure(error) from error
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """One write: BEGIN IMMEDIATE, then COMMIT, or ROLLBACK if the block raises."""
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+        except sqlite3.Error as error:
+            raise self._failure(error) from error
+        try:
+            yield self._connection
+            self._connection.execute("COMMIT")
+        except sqlite3.IntegrityError:
+            self._connection.execute("ROLLBACK")
+            raise
+        except sqlite3.Error as error:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+            raise self._failure(error) from error
+        except BaseException:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+            raise
+
+    def _migrate(self) -> None:
+        version = self._version()
+        if version > len(MIGRATIONS):
+            raise StoreFailure(
+                self._path,
+                f"written by a newer tuidock (schema {version}, this one knows {len(MIGRATIONS)})",
+                remedy="upgrade tuidock, or choose another --root",
+            )
+        while version < len(MIGRATIONS):
+            # Two first processes may arrive together: the version is read again under the lock.
+            self._connection.execute("BEGIN IMMEDIATE")
+            version = self._version()
+            if version < len(MIGRATIONS):
+                script = MIGRATIONS[version]
+                for statement in filter(str.strip, script.split(";\n")):
+                    self._connection.execute(statement)
+                self._connection.execute(f"PRAGMA user_version={version + 1}")
+            self._connection.execute("COMMIT")
+            version = self._version()
+
+    def _version(self) -> int:
+        row = self._connection.execute("PRAGMA user_version").fetchone()
+        return int(row[0])
+
+    def _failure(self, error: sqlite3.Error) -> StoreFailure:
+        return StoreFailure(
+            self._path, str(error), remedy="check free space and permissions of the folder (df, ls -ld)"
+        )
