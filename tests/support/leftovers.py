@@ -1,0 +1,86 @@
+"""Owns the search for what an engine's root left on the machine: mounts, processes, cgroups, namespaces."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from engine.paths import Paths
+
+_GRACE_SECONDS = 5.0
+
+
+def leftovers(
+    paths: Paths, container_ids: Iterable[str] = (), *, patience: float = _GRACE_SECONDS
+) -> list[str]:
+    """One line for each thing of this root that is still there after ``patience`` seconds; empty is clean."""
+    ids = tuple(container_ids)
+    deadline = time.monotonic() + patience
+    while True:
+        found = [*mounts_of(paths), *processes_of(paths), *cgroups_of(ids)]
+        if not found or time.monotonic() > deadline:
+            return found
+        time.sleep(0.02)
+
+
+def mounts_of(paths: Paths) -> list[str]:
+    """Mounts in our own mount namespace that name one of the root's two trees (netns binds included)."""
+    with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
+        return [
+            f"mount: {line.strip()}" for line in file if f"{paths.root}/" in line or f"{paths.run}/" in line
+        ]
+
+
+def processes_of(paths: Paths) -> list[str]:
+    """Processes other than our own that have files of this root open, or are named after it."""
+    trees = (paths.root, paths.run)
+    found = []
+    for pid in _pids():
+        if pid == os.getpid():
+            continue
+        reason = next((text for text in _traces(pid) if any(tree in text for tree in trees)), None)
+        if reason is not None:
+            found.append(f"process: {pid} {_command(pid)!r} because of {reason}")
+    return found
+
+
+def cgroups_of(container_ids: tuple[str, ...]) -> list[str]:
+    """Control groups that are named after one of the containers, in any hierarchy."""
+    if not container_ids:
+        return []
+    return [
+        f"cgroup: {folder}/{name}"
+        for folder, names, _files in os.walk("/sys/fs/cgroup")
+        for name in names
+        if any(container_id in name for container_id in container_ids)
+    ]
+
+
+def _pids() -> Iterator[int]:
+    return (int(name) for name in os.listdir("/proc") if name.isdigit())
+
+
+def _traces(pid: int) -> Iterator[str]:
+    try:
+        yield _command(pid)
+        yield os.readlink(f"/proc/{pid}/cwd")
+        for name in os.listdir(f"/proc/{pid}/fd"):
+            try:
+                yield os.readlink(f"/proc/{pid}/fd/{name}")
+            except FileNotFoundError:
+                continue
+        with open(f"/proc/{pid}/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
+            # A process that shares our mount namespace says nothing about itself by its mounts.
+            if os.readlink(f"/proc/{pid}/ns/mnt") != os.readlink("/proc/self/ns/mnt"):
+                yield file.read()
+    except OSError:
+        return
+
+
+def _command(pid: int) -> str:
+    with open(f"/proc/{pid}/cmdline", "rb") as file:
+        return os.fsdecode(file.read().replace(b"\0", b" "))
