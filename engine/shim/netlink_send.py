@@ -1,0 +1,129 @@
+"""Owns sending compiled netlink datagrams and checking their answers; refuses to compose or explain them.
+
+An item is what ``engine.network.template`` makes and a bundle's "network" lists hold::
+
+    {"family": 0 | 12, "message": base64, "expect_acks": n, "ignore_errno": [n, …],
+     "indexes": [[offset, interface name], …]}
+
+``indexes`` are 32-bit interface indexes that only the sender can know: the kernel numbers an interface
+when it makes it. They are looked up, in the caller's network namespace, just before the item is sent.
+"""
+
+from __future__ import annotations
+
+import base64
+import errno
+import os
+import socket
+import struct
+
+_HEADER = struct.Struct("=IHHII")
+_ATTRIBUTE = struct.Struct("=HH")
+_NLMSG_ERROR = 2
+_NLM_F_ACK_TLVS = 0x200
+_NLMSGERR_ATTR_MSG = 1
+_SOL_NETLINK = 270
+_NETLINK_CAP_ACK = 10
+_NETLINK_EXT_ACK = 11
+_BUFFER = 65536
+_SECONDS = 10.0
+
+
+def send(items: list[dict]) -> None:  # type: ignore[type-arg]  # JSON
+    """Send ``items`` in order; raises OSError (the kernel's errno and words) at the first refusal."""
+    sockets: dict[int, socket.socket] = {}
+    try:
+        for item in items:
+            family = item["family"]
+            if family not in sockets:
+                sockets[family] = _open(family)
+            try:
+                _send_one(sockets[family], item)
+            except OSError as error:
+                if error.errno not in item["ignore_errno"]:
+                    raise
+    finally:
+        for opened in sockets.values():
+            opened.close()
+
+
+def send_all(items: list[dict]) -> list[OSError]:  # type: ignore[type-arg]  # JSON
+    """Send every item of a teardown whatever the others answer; returns the refusals not ignored."""
+    refused = []
+    for item in items:
+        try:
+            send([item])
+        except OSError as error:
+            refused.append(error)
+    return refused
+
+
+def _open(family: int) -> socket.socket:
+    opened = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, family)
+    opened.settimeout(_SECONDS)
+    opened.bind((0, 0))
+    for option in (_NETLINK_CAP_ACK, _NETLINK_EXT_ACK):
+        try:
+            opened.setsockopt(_SOL_NETLINK, option, 1)
+        except OSError:
+            pass  # before Linux 4.12: errors come without the kernel's words
+    return opened
+
+
+def _send_one(opened: socket.socket, item: dict) -> None:  # type: ignore[type-arg]  # JSON
+    message = bytearray(base64.b64decode(item["message"]))
+    for offset, name in item.get("indexes", ()):
+        try:
+            index = socket.if_nametoindex(name)
+        except OSError as error:
+            raise OSError(errno.ENODEV, f"no interface {name}") from error
+        struct.pack_into("=I", message, offset, index)
+    opened.sendto(message, (0, 0))
+    # The kernel has handled the datagram when sendto returns, and has queued one answer for each
+    # message that asked and for each that failed: all are read, an error may stand behind an ack.
+    acks, refusal = 0, None
+    while True:
+        waiting = refusal is None and acks < item["expect_acks"]
+        try:
+            answer = opened.recv(_BUFFER, 0 if waiting else socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            break
+        for number, words in _answers(answer):
+            if number == 0:
+                acks += 1
+            elif refusal is None:
+                text = os.strerror(number)
+                refusal = OSError(number, f"{text} ({words})" if words else text)
+    if refusal is not None:
+        raise refusal
+
+
+def _answers(data: bytes) -> list[tuple[int, str]]:
+    """(errno or 0, the kernel's words) of each NLMSG_ERROR in ``data``; other messages are skipped."""
+    answers = []
+    offset = 0
+    while offset + _HEADER.size <= len(data):
+        length, kind, flags, _, _ = _HEADER.unpack_from(data, offset)
+        if length < _HEADER.size:
+            break
+        if kind == _NLMSG_ERROR:
+            (code,) = struct.unpack_from("=i", data, offset + _HEADER.size)
+            words = ""
+            if code and flags & _NLM_F_ACK_TLVS:
+                words = _words(data[offset + 2 * _HEADER.size + 4 : offset + length])
+            answers.append((-code, words))
+        offset += (length + 3) & ~3
+    return answers
+
+
+def _words(attributes: bytes) -> str:
+    offset = 0
+    while offset + _ATTRIBUTE.size <= len(attributes):
+        length, kind = _ATTRIBUTE.unpack_from(attributes, offset)
+        if length < _ATTRIBUTE.size:
+            break
+        if kind == _NLMSGERR_ATTR_MSG:
+            text = attributes[offset + _ATTRIBUTE.size : offset + length]
+            return text.rstrip(b"\0").decode("utf-8", "replace")
+        offset += (length + 3) & ~3
+    return ""
