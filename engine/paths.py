@@ -56,6 +56,11 @@ class Paths(msgspec.Struct, frozen=True):
         return f"{self.root}/staging"
 
     @property
+    def store_lock(self) -> str:
+        """flock: shared by whoever makes layers and images, exclusive for the garbage collector."""
+        return f"{self.root}/store.lock"
+
+    @property
     def containers(self) -> str:
         return f"{self.root}/containers"
 

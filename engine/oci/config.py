@@ -6,9 +6,11 @@ additions (moby, image/spec/v1.2).
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
-_NANOSECONDS = 1_000_000_000
+from engine.errors import InvalidInput
 
 
 class HealthCheck(msgspec.Struct, frozen=True, omit_defaults=True, rename="pascal"):
@@ -70,3 +72,33 @@ class ImageConfig(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True)
     variant: str = ""
     config: ContainerConfig = ContainerConfig()
     history: tuple[History, ...] = ()
+
+
+def decode_config(document: bytes) -> ImageConfig:
+    """The parsed view of a raw config; ``null`` reads as absent, as Go's JSON has it.
+
+    InvalidInput if it is not JSON or has members of the wrong type.
+    """
+    try:
+        members = _without_nulls(msgspec.json.decode(document))
+        if isinstance(members, dict):
+            members = {"architecture": "", "os": "linux"} | members
+        return msgspec.convert(members, ImageConfig)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise InvalidInput("image config", str(error)) from error
+
+
+def encode_config(config: ImageConfig) -> bytes:
+    """The document of a config that was made here: sorted keys, no white space, so the same every time."""
+    members = msgspec.to_builtins(config)
+    # Docker and podman read an image without these as one from a broken builder.
+    complete = {"config": {}, "history": [], "created": "0001-01-01T00:00:00Z"} | members
+    return msgspec.json.encode(complete, order="deterministic")
+
+
+def _without_nulls(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_nulls(member) for key, member in value.items() if member is not None}
+    if isinstance(value, list):
+        return [_without_nulls(member) for member in value if member is not None]
+    return value
