@@ -39,3 +39,52 @@ HEADER = struct.Struct(">BBHI")
 REQUEST, RESULT, ERROR, READY = 1, 2, 3, 4
 STDIN, STDOUT, STDERR, STDIN_END = 10, 11, 12, 13
 RESIZE, EXIT, DETACHED = 20, 21, 22
+REPORT = 5
+"""From a worker while it works: any JSON value, see ``engine.shim.worker.report``."""
+
+LOG_RECORD = struct.Struct("<QQIB3x")
+"""One record of log.idx: time (ns since the epoch), offset in log, length in bytes, stream (1 stdout,
+2 stderr); 24 bytes. Both files only grow; a record is appended after the bytes that it describes."""
+
+MAX_FRAME = 64 * 1024 * 1024
+"""A longer body is refused: the other side does not speak this protocol."""
+
+
+def pack(kind: int, body: bytes = b"") -> bytes:
+    """One frame as bytes."""
+    return HEADER.pack(VERSION, kind, 0, len(body)) + body
+
+
+class FrameError(Exception):
+    """The other side does not speak this protocol (version, length)."""
+
+
+class FrameReader:
+    """Bytes in, whole frames out; sans I/O."""
+
+    __slots__ = ("_buffer",)
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+
+    def feed(self, content: bytes) -> list[tuple[int, bytes]]:
+        """Add ``content``; the frames (kind, body) that are complete now. Raises FrameError."""
+        self._buffer += content
+        frames: list[tuple[int, bytes]] = []
+        while len(self._buffer) >= HEADER.size:
+            version, kind, _, length = HEADER.unpack_from(self._buffer)
+            if version != VERSION:
+                raise FrameError(f"version {version} of the wire is not understood, only {VERSION}")
+            if length > MAX_FRAME:
+                raise FrameError(f"a frame of {length} bytes is too long")
+            end = HEADER.size + length
+            if len(self._buffer) < end:
+                break
+            frames.append((kind, bytes(self._buffer[HEADER.size : end])))
+            del self._buffer[:end]
+        return frames
+
+
+def failure(error: str, **fields: object) -> dict[str, object]:
+    """The body of an ERROR frame: a class of ``engine.errors`` and the arguments to make it with."""
+    return {"error": error, "fields": fields}

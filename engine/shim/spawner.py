@@ -1,0 +1,81 @@
+"""Owns the process that forks: supervisors, workers, sessions; refuses to do any of their work itself.
+
+A front end calls ``fork_spawner`` first of all, having imported only os and socket, so that no thread
+exists yet; the spawner imports the shim while its parent goes on importing. The engine as a library starts
+one with ``python -I -S -c 'import sys; sys.path[:0] = [ROOT]; from engine.shim.spawner import main; main(FD)'``.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+
+_PACKET = 64
+_DESCRIPTORS = 253  # SCM_MAX_FD
+
+
+def fork_spawner() -> socket.socket:
+    """Fork the spawner; returns the socket on which it takes requests (see ``engine.shim.wire``).
+
+    It ends when that socket is closed, or with this process.
+    """
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    if os.fork() == 0:
+        try:
+            ours.close()
+            main(theirs.detach())
+        finally:
+            os._exit(1)
+    theirs.close()
+    return ours
+
+
+def main(socket_fd: int) -> None:
+    """Take requests on ``socket_fd`` until its other end is closed; does not return."""
+    _leave_terminal(socket_fd)
+    from engine.shim import linux, supervisor, worker  # noqa: PLC0415 - the fork comes before the imports
+
+    import gc  # noqa: PLC0415
+    import signal  # noqa: PLC0415
+
+    handlers = {"supervise": supervisor.main, "work": worker.main, "session": worker.session_main}
+    parent = os.getppid()
+    linux.prctl(linux.PR_SET_PDEATHSIG, signal.SIGKILL)
+    linux.set_process_name("tuidock-spawner")
+    if os.getppid() != parent:
+        os._exit(0)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # children are reaped by the kernel
+    gc.collect()
+    gc.freeze()  # a collection in a child would touch, and so copy, every shared page
+    connection = socket.socket(fileno=socket_fd)
+    while True:
+        name, descriptors, _, _ = socket.recv_fds(connection, _PACKET, _DESCRIPTORS)
+        if not name:
+            os._exit(0)
+        handler = handlers.get(name.decode("ascii", "replace"))
+        if handler is not None and len(descriptors) >= 2 and os.fork() == 0:
+            try:
+                connection.detach()
+                os.close(socket_fd)
+                signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+                handler(descriptors)
+            finally:
+                os._exit(1)
+        for descriptor in descriptors:
+            os.close(descriptor)
+
+
+def _leave_terminal(socket_fd: int) -> None:
+    """No terminal signal and no output of ours may reach the front end's terminal; keep one descriptor."""
+    try:
+        os.setsid()
+    except PermissionError:
+        pass  # already the leader of a session of its own
+    null = os.open(os.devnull, os.O_RDWR)
+    for standard in (0, 1, 2):
+        os.dup2(null, standard)
+    os.set_inheritable(socket_fd, False)
+    os.closerange(3, socket_fd)
+    os.closerange(socket_fd + 1, 1 << 20)
+    os.chdir("/")
