@@ -202,6 +202,7 @@ class Job(Record, frozen=True, kw_only=True):
     started_at: int
     finished_at: int = 0
     error: str = ""
+    remedy: str = ""
     image_id: str = ""
 
 

@@ -55,15 +55,26 @@ class Watch:
         """Watch the inode behind an open ``descriptor``, whatever its name is by now."""
         return inotify_add_watch(self._descriptor, f"/proc/self/fd/{descriptor}", mask)
 
-    async def changed(self, timeout: float | None = None) -> bool:  # noqa: ASYNC109 - an instant to wait for
-        """Wait until something watched changed (true) or ``timeout`` seconds have passed (false)."""
+    async def changed(
+        self,
+        timeout: float | None = None,  # noqa: ASYNC109 - an instant to wait for
+        *,
+        process: int | None = None,
+    ) -> bool:
+        """Wait until something watched changed (true); false after ``timeout`` seconds.
+
+        False, too, once the process behind the pidfd ``process`` has ended, and all its files are closed.
+        """
         loop = asyncio.get_running_loop()
         ready: asyncio.Future[None] = loop.create_future()
-        loop.add_reader(self._descriptor, _settle, ready)
+        descriptors = (self._descriptor,) if process is None else (self._descriptor, process)
+        for descriptor in descriptors:
+            loop.add_reader(descriptor, _settle, ready)
         try:
             await asyncio.wait((ready,), timeout=timeout)
         finally:
-            loop.remove_reader(self._descriptor)
+            for descriptor in descriptors:
+                loop.remove_reader(descriptor)
         seen = False
         while inotify_read(self._descriptor):
             seen = True
