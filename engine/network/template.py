@@ -1,0 +1,255 @@
+"""Owns the bytes of operations: encoded once, kept on disk, patched for each container; refuses to send.
+
+Encoding needs pyroute2, whose import alone costs more than a container's start. Therefore each operation
+is split into its shape and its variable parts. The shape, with a sentinel of the same width for every
+variable, is encoded once; where the sentinels stand in the bytes is remembered (each must stand there
+exactly as often as expected), and later operations of that shape are made by writing their values there.
+"""
+
+from __future__ import annotations
+
+import base64
+import errno
+import os
+import socket
+import struct
+import sys
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from engine.errors import NetworkFailure
+from engine.network import plan
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+NETLINK_ROUTE = 0
+NETLINK_NETFILTER = 12
+_BATCH_BEGIN, _BATCH_END = "batch begin", "batch end"
+
+
+class Piece(msgspec.Struct, frozen=True):
+    """One shape's message; ``slots[n]`` are the offsets of variable n, ``indexes`` those for the sender."""
+
+    message: bytes
+    slots: tuple[tuple[int, ...], ...] = ()
+    indexes: tuple[int, ...] = ()
+
+
+class Variable(msgspec.Struct, frozen=True):
+    """A field whose value is patched: ``count`` times in the message, ``sentinel`` in the shape."""
+
+    field: str
+    encode: Any
+    sentinel: Any
+    count: int = 1
+
+
+class Item(msgspec.Struct, frozen=True):
+    """One datagram, as ``engine.shim.netlink_send`` takes it."""
+
+    family: int
+    message: str
+    """base64."""
+    expect_acks: int
+    ignore_errno: tuple[int, ...] = ()
+    indexes: tuple[tuple[int, str], ...] = ()
+
+
+def _port(value: int) -> bytes:
+    return struct.pack(">H", value)
+
+
+def _mac(value: str) -> bytes:
+    return bytes.fromhex(value.replace(":", ""))
+
+
+def _text(field: str) -> Variable:
+    return Variable(field, str.encode, None)
+
+
+def _address(field: str, sentinel: str, count: int = 1) -> Variable:
+    return Variable(field, socket.inet_aton, sentinel, count)
+
+
+_VARIABLES: dict[type, tuple[Variable, ...]] = {
+    plan.AddVeth: (_text("name"), Variable("mac", _mac, "f3:9b:e5:71:d8:4e")),
+    plan.SetHairpin: (_text("name"),),
+    plan.DeleteLink: (_text("name"),),
+    plan.AddAddress: (_address("address", "241.17.99.203", 2), _address("broadcast", "242.29.103.211")),
+    plan.AddDefaultRoute: (_address("gateway", "243.31.107.217"),),
+    plan.AddTable: (_text("name"),),
+    plan.DeleteTable: (_text("name"),),
+    plan.AddChain: (_text("table"),),
+    plan.AddRule: (_text("table"),),
+    plan.AddressMatch: (_address("address", "244.37.109.223"),),
+    plan.PortMatch: (Variable("port", _port, 0xF1E7),),
+    plan.DestinationNat: (_address("address", "245.41.113.227"), Variable("port", _port, 0xD3C9)),
+}
+"""What is patched, by type; all other fields belong to the shape."""
+
+_INDEXED = {plan.AddVeth: "bridge", plan.AddAddress: "interface"}
+"""The field that names an interface of which only the number is sent."""
+
+_GONE = {plan.DeleteLink: (errno.ENODEV,), plan.DeleteTable: (errno.ENOENT,)}
+
+
+class Templates:
+    """The pieces known so far, in memory and in one file of ``folder`` for this code and this pyroute2."""
+
+    def __init__(self, folder: str) -> None:
+        self._folder = folder
+        self._path = ""
+        self._pieces: dict[str, Piece] = {}
+
+    def items(self, operations: plan.Operations) -> tuple[Item, ...]:
+        """The datagrams of ``operations``: one for each link, address and route, one nftables batch a run."""
+        self._load()
+        known = len(self._pieces)
+        made: list[Item] = []
+        batch: list[plan.Operation] = []
+        for operation in operations:
+            if isinstance(operation, plan.AddTable | plan.DeleteTable | plan.AddChain | plan.AddRule):
+                batch.append(operation)
+                continue
+            if batch:
+                made.append(self._batch(batch))
+                batch = []
+            made.append(self._single(operation))
+        if batch:
+            made.append(self._batch(batch))
+        if len(self._pieces) > known:
+            self._save()
+        return tuple(made)
+
+    def message(self, operation: plan.Operation) -> tuple[bytes, tuple[tuple[int, str], ...]]:
+        """The netlink message of ``operation``, and where the sender puts which interface's index."""
+        shape, values = _split(operation)
+        key = msgspec.json.encode(shape).decode()
+        piece = self._pieces.get(key)
+        if piece is None:
+            piece = self._pieces[key] = _encode(shape, [(sentinel, count) for sentinel, _, count in values])
+        message = bytearray(piece.message)
+        for offsets, (_, value, _) in zip(piece.slots, values, strict=True):
+            for offset in offsets:
+                message[offset : offset + len(value)] = value
+        name = getattr(operation, _INDEXED.get(type(operation), ""), "")
+        return bytes(message), tuple((offset, name) for offset in piece.indexes)
+
+    def _single(self, operation: plan.Operation) -> Item:
+        message, indexes = self.message(operation)
+        ignored = _GONE.get(type(operation), ())
+        return Item(NETLINK_ROUTE, base64.b64encode(message).decode(), 1, ignored, indexes)
+
+    def _batch(self, operations: list[plan.Operation]) -> Item:
+        if _BATCH_BEGIN not in self._pieces:
+            from engine.network import netlink
+
+            begin, end = netlink.encode_batch_bounds()
+            self._pieces[_BATCH_BEGIN], self._pieces[_BATCH_END] = Piece(begin), Piece(end)
+        parts = [
+            self._pieces[_BATCH_BEGIN].message,
+            *(self.message(operation)[0] for operation in operations),
+            self._pieces[_BATCH_END].message,
+        ]
+        acks = sum(isinstance(operation, plan.AddTable | plan.DeleteTable) for operation in operations)
+        ignored = tuple(code for operation in operations for code in _GONE.get(type(operation), ()))
+        return Item(NETLINK_NETFILTER, base64.b64encode(b"".join(parts)).decode(), acks, ignored)
+
+    def _load(self) -> None:
+        if not self._path:
+            self._path = f"{self._folder}/{_version()}.json"
+            self._pieces = {**self._read(), **self._pieces}
+
+    def _read(self) -> dict[str, Piece]:
+        try:
+            with open(self._path, "rb") as file:
+                return msgspec.json.decode(file.read(), type=dict[str, Piece])
+        except (FileNotFoundError, msgspec.DecodeError):
+            return {}  # never made, or cut short by a full disk: encoded again
+
+    def _save(self) -> None:
+        # Two processes may add at once: the loser's pieces are encoded again some day, nothing else.
+        pieces = {**self._read(), **self._pieces}
+        os.makedirs(self._folder, mode=0o700, exist_ok=True)
+        temporary = f"{self._path}.{os.getpid()}"
+        try:
+            with open(temporary, "wb") as file:
+                file.write(msgspec.json.encode(pieces))
+            os.replace(temporary, self._path)
+        except OSError as error:
+            raise NetworkFailure("keep netlink templates", f"{temporary}: {error.strerror}") from error
+
+
+def _split(value: Any) -> tuple[Any, list[tuple[bytes, bytes, int]]]:
+    """``value`` with sentinels for its variables, and (sentinel, value, count) of each, as bytes."""
+    if isinstance(value, tuple):
+        parts = [_split(part) for part in value]
+        return tuple(shape for shape, _ in parts), [item for _, found in parts for item in found]
+    if not isinstance(value, plan.Value):
+        return value, []
+    changes: dict[str, Any] = {}
+    found: list[tuple[bytes, bytes, int]] = []
+    for variable in _VARIABLES.get(type(value), ()):
+        plain = getattr(value, variable.field)
+        encode: Callable[[Any], bytes] = variable.encode
+        sentinel = "~" * len(plain) if variable.sentinel is None else variable.sentinel
+        changes[variable.field] = sentinel
+        found.append((encode(sentinel), encode(plain), variable.count))
+    indexed = _INDEXED.get(type(value))
+    if indexed is not None:
+        changes[indexed] = ""
+    for field in value.__struct_fields__:
+        inner = getattr(value, field)
+        if isinstance(inner, tuple | plan.Value):
+            changes[field], more = _split(inner)
+            found += more
+    return msgspec.structs.replace(value, **changes), found
+
+
+def _encode(shape: plan.Operation, sentinels: list[tuple[bytes, int]]) -> Piece:
+    from engine.network import netlink
+
+    message = netlink.encode(shape)
+    slots = tuple(_occurrences(message, sentinel, count, shape) for sentinel, count in sentinels)
+    index = struct.pack("=I", netlink.INDEX_SENTINEL)
+    expected = int(type(shape) in _INDEXED)
+    return Piece(message, slots, _occurrences(message, index, expected, shape))
+
+
+def _occurrences(message: bytes, sentinel: bytes, count: int, shape: plan.Operation) -> tuple[int, ...]:
+    found = []
+    offset = message.find(sentinel)
+    while offset >= 0:
+        found.append(offset)
+        offset = message.find(sentinel, offset + len(sentinel))
+    if len(found) != count:
+        raise NetworkFailure(
+            "encode netlink message",
+            f"{type(shape).__name__} holds a variable {len(found)} times, not {count}",
+            remedy="install the pyroute2 version that tuidock asks for (pip install --upgrade tuidock)",
+        )
+    return tuple(found)
+
+
+def _version() -> str:
+    """Names this code and this pyroute2 without importing either: a change of any makes a new file."""
+    marks = []
+    for module in ("netlink.py", "plan.py", "template.py"):
+        status = os.stat(f"{os.path.dirname(__file__)}/{module}")
+        marks.append(f"{status.st_size:x}.{status.st_mtime_ns:x}")
+    return f"pyroute2-{_pyroute2_version()}-{'-'.join(marks)}"
+
+
+def _pyroute2_version() -> str:
+    # importlib.metadata would say the same at several times the cost of everything else here.
+    for folder in sys.path:
+        try:
+            names = os.listdir(folder or ".")
+        except OSError:
+            continue
+        for name in names:
+            if name.startswith("pyroute2-") and name.endswith(".dist-info"):
+                return name.removeprefix("pyroute2-").removesuffix(".dist-info")
+    return "unknown"
