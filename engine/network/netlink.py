@@ -45,7 +45,9 @@ _REQUEST = NLM_F_REQUEST | NLM_F_ACK
 def encode(operation: plan.Operation) -> bytes:
     """The complete netlink message of one operation."""
     match operation:
-        case plan.AddTable() | plan.DeleteTable() | plan.AddChain() | plan.AddRule():
+        case plan.AddTable() | plan.DeleteTable() | plan.FindTable():
+            return _table(operation)
+        case plan.AddChain() | plan.AddRule():
             return _nftables(operation)
         case plan.AddAddress() | plan.AddDefaultRoute():
             return _addressing(operation)
@@ -144,17 +146,24 @@ def _addressing(operation: plan.AddAddress | plan.AddDefaultRoute) -> bytes:
 
 
 # -- nftables --------------------------------------------------------------------------------------
-def _nftables(operation: plan.AddTable | plan.DeleteTable | plan.AddChain | plan.AddRule) -> bytes:
+_TABLES = {
+    plan.AddTable: (nft.NFT_MSG_NEWTABLE, _REQUEST | NLM_F_CREATE | NLM_F_EXCL),
+    plan.DeleteTable: (nft.NFT_MSG_DELTABLE, _REQUEST),
+    plan.FindTable: (nft.NFT_MSG_GETTABLE, _REQUEST),
+}
+
+
+def _table(operation: plan.AddTable | plan.DeleteTable | plan.FindTable) -> bytes:
+    kind, flags = _TABLES[type(operation)]
+    message = nft.nft_table_msg()
+    message["attrs"] = [["NFTA_TABLE_NAME", operation.name]]
+    message["nfgen_family"] = nft.NFPROTO_IPV4
+    return _finish(message, NFNL_SUBSYS_NFTABLES << 8 | kind, flags)
+
+
+def _nftables(operation: plan.AddChain | plan.AddRule) -> bytes:
     flags = NLM_F_REQUEST | NLM_F_CREATE
     match operation:
-        case plan.AddTable():
-            message, kind = nft.nft_table_msg(), nft.NFT_MSG_NEWTABLE
-            flags |= NLM_F_ACK | NLM_F_EXCL
-            message["attrs"] = [["NFTA_TABLE_NAME", operation.name]]
-        case plan.DeleteTable():
-            message, kind = nft.nft_table_msg(), nft.NFT_MSG_DELTABLE
-            flags = _REQUEST
-            message["attrs"] = [["NFTA_TABLE_NAME", operation.name]]
         case plan.AddChain():
             message, kind = nft.nft_chain_msg(), nft.NFT_MSG_NEWCHAIN
             hook = {

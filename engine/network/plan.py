@@ -168,6 +168,12 @@ class DeleteTable(Value, frozen=True):
     name: str
 
 
+class FindTable(Value, frozen=True):
+    """Nothing is changed; the kernel refuses (ENOENT) if there is no such table."""
+
+    name: str
+
+
 class AddChain(Value, frozen=True):
     """A base chain; ``type`` is filter or nat."""
 
@@ -196,6 +202,7 @@ Operation = (
     | AddDefaultRoute
     | AddTable
     | DeleteTable
+    | FindTable
     | AddChain
     | AddRule
 )
@@ -279,11 +286,13 @@ def endpoint_plan(
     """One container's end in a bridge network; every host port is final."""
     network = ipaddress.IPv4Interface(f"{endpoint.address}/{endpoint.prefix_length}").network
     veth = veth_name(owner_id)
-    host: Operations = (AddVeth(veth, bridge, endpoint.mac_address, mtu), SetHairpin(veth))
     teardown: Operations = (DeleteLink(veth),)
     if ports:
-        host += _published(container_table(owner_id), endpoint.address, ports)
         teardown = (DeleteTable(container_table(owner_id)), *teardown)
+    # First goes what a killed predecessor (the same container, started again) may have left.
+    host = (*teardown, AddVeth(veth, bridge, endpoint.mac_address, mtu), SetHairpin(veth))
+    if ports:
+        host += _published(container_table(owner_id), endpoint.address, ports)
     container = (
         SetUp("lo"),
         AddAddress(

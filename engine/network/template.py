@@ -81,6 +81,7 @@ _VARIABLES: dict[type, tuple[Variable, ...]] = {
     plan.AddDefaultRoute: (_address("gateway", "243.31.107.217"),),
     plan.AddTable: (_text("name"),),
     plan.DeleteTable: (_text("name"),),
+    plan.FindTable: (_text("name"),),
     plan.AddChain: (_text("table"),),
     plan.AddRule: (_text("table"),),
     plan.AddressMatch: (_address("address", "244.37.109.223"),),
@@ -104,19 +105,24 @@ class Templates:
         self._pieces: dict[str, Piece] = {}
 
     def items(self, operations: plan.Operations) -> tuple[Item, ...]:
-        """The datagrams of ``operations``: one for each link, address and route, one nftables batch a run."""
+        """The datagrams of ``operations``: one for each link, address, route and deletion.
+
+        What is added to nftables in a row is one transaction.
+        """
         self._load()
         known = len(self._pieces)
         made: list[Item] = []
         batch: list[plan.Operation] = []
         for operation in operations:
-            if isinstance(operation, plan.AddTable | plan.DeleteTable | plan.AddChain | plan.AddRule):
+            if isinstance(operation, plan.AddTable | plan.AddChain | plan.AddRule):
                 batch.append(operation)
                 continue
             if batch:
                 made.append(self._batch(batch))
                 batch = []
-            made.append(self._single(operation))
+            # A table that is not there would undo the whole transaction: a deletion is one of its own.
+            deletion = isinstance(operation, plan.DeleteTable)
+            made.append(self._batch([operation]) if deletion else self._single(operation))
         if batch:
             made.append(self._batch(batch))
         if len(self._pieces) > known:
@@ -140,7 +146,8 @@ class Templates:
     def _single(self, operation: plan.Operation) -> Item:
         message, indexes = self.message(operation)
         ignored = _GONE.get(type(operation), ())
-        return Item(NETLINK_ROUTE, base64.b64encode(message).decode(), 1, ignored, indexes)
+        family = NETLINK_NETFILTER if isinstance(operation, plan.FindTable) else NETLINK_ROUTE
+        return Item(family, base64.b64encode(message).decode(), 1, ignored, indexes)
 
     def _batch(self, operations: list[plan.Operation]) -> Item:
         if _BATCH_BEGIN not in self._pieces:

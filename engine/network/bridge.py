@@ -1,0 +1,152 @@
+"""Owns the kernel's side of a bridge network: is it there, make it, remove it; refuses records and leases.
+
+A bridge is made when the first container needs it (again after a reboot, or when somebody deleted it) and is
+left in place when the last one goes, as Docker leaves docker0: making it would cost the next start more than
+an idle interface costs the host. Removing the network removes it. Its nftables table is made last and all
+at once, so that whoever finds both interface and table finds a complete bridge.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import socket
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from engine.errors import NetworkFailure, PermissionRequired
+from engine.network import plan
+from engine.network.addresses import routes_from_trie
+from engine.network.template import NETLINK_NETFILTER
+from engine.shim import netlink_send
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from engine.network.template import Item, Templates
+    from engine.records import Network
+
+_IP_FORWARD = "/proc/sys/net/ipv4/ip_forward"
+_FIB_TRIE = "/proc/net/fib_trie"
+_ROUTES = "/proc/net/route"
+_ETHERNET_MTU = 1500
+_NO_NFTABLES = "load the kernel's nf_tables (modprobe nf_tables), or use --network host or none"
+
+
+def is_present(templates: Templates, bridge: str) -> bool:
+    """Whether the bridge's interface and its table are both there."""
+    if not has_interface(bridge):
+        return False
+    table = plan.FindTable(plan.bridge_table(bridge))
+    return _send(f"look for table {table.name}", templates.items((table,)), missing=True)
+
+
+def has_interface(name: str) -> bool:
+    """Whether the host has an interface of this name."""
+    try:
+        socket.if_nametoindex(name)
+    except OSError:
+        return False
+    return True
+
+
+def make(templates: Templates, network: Network) -> tuple[str, ...]:
+    """Make what is missing of the bridge; returns warnings (what could not be set but may work).
+
+    The caller holds ``locked``.
+    """
+    bridge, mtu = network.bridge, uplink_mtu()
+    operation = f"make bridge {bridge} of network {network.name}"
+    link = templates.items(plan.bridge_link_plan(bridge, network.subnet, network.gateway, mtu))
+    # A process may have died between any two of these: what is there already is as it should be.
+    _send(operation, [msgspec.structs.replace(item, ignore_errno=(errno.EEXIST,)) for item in link])
+    warnings = _set_sysctls(bridge)
+    table = plan.bridge_table_plan(bridge, network.subnet, internal=network.internal)
+    _send(f"set up nftables for bridge {bridge}", _replacing(templates, bridge, table))
+    return warnings
+
+
+def remove(templates: Templates, bridge: str) -> None:
+    """Remove the bridge's table and interface; either may be gone."""
+    operations = (plan.DeleteTable(plan.bridge_table(bridge)), plan.DeleteLink(bridge))
+    _send(f"remove bridge {bridge}", templates.items(operations))
+
+
+@contextmanager
+def locked(path: str) -> Iterator[None]:
+    """One process at a time makes or removes bridges and chooses subnets; never held over an await."""
+    os.makedirs(os.path.dirname(path), mode=0o711, exist_ok=True)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def host_routes() -> tuple[str, ...]:
+    """Every destination that the host has a route to, in any table."""
+    return routes_from_trie(read_text(_FIB_TRIE))
+
+
+def uplink_mtu() -> int:
+    """The MTU of the interface with the default route (a VPN's or a cloud's may be below Ethernet's)."""
+    for line in read_text(_ROUTES).splitlines()[1:]:
+        words = line.split()
+        if words[1:2] == ["00000000"] and words[7:8] == ["00000000"]:
+            text = read_text(f"/sys/class/net/{words[0]}/mtu").strip()
+            return int(text) if text.isdigit() else _ETHERNET_MTU
+    return _ETHERNET_MTU
+
+
+def read_text(path: str) -> str:
+    """The text of a file of the host; empty if there is none."""
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.read()
+    except OSError:
+        return ""
+
+
+def _replacing(templates: Templates, bridge: str, table: plan.Operations) -> tuple[Item, ...]:
+    """``table`` made anew: a table that outlived its interface may be of another subnet."""
+    return templates.items((plan.DeleteTable(plan.bridge_table(bridge)),)) + templates.items(table)
+
+
+def _set_sysctls(bridge: str) -> tuple[str, ...]:
+    warnings = []
+    # 127.0.0.1 as a client of published ports; guarded by the table's first rules.
+    wanted = [(f"/proc/sys/net/ipv4/conf/{bridge}/route_localnet", "1")]
+    if os.path.exists(f"/proc/sys/net/ipv6/conf/{bridge}"):
+        wanted.append((f"/proc/sys/net/ipv6/conf/{bridge}/disable_ipv6", "1"))
+    wanted.append((_IP_FORWARD, "1"))
+    for path, value in wanted:
+        if read_text(path).strip() == value:
+            continue
+        try:
+            with open(path, "w", encoding="ascii") as file:
+                file.write(value)
+        except OSError as error:
+            key = path.removeprefix("/proc/sys/").replace("/", ".")
+            warnings.append(
+                f"could not set {key}={value}: {error.strerror}; set it on the host with sysctl -w"
+            )
+    return tuple(warnings)
+
+
+def _send(operation: str, items: Iterable[Item], *, missing: bool = False) -> bool:
+    """Send ``items``; with ``missing``, False if the kernel does not know what they look for."""
+    for item in items:
+        try:
+            netlink_send.send([msgspec.to_builtins(item)])
+        except PermissionError as error:
+            raise PermissionRequired(operation, remedy="run tuidock as root (CAP_NET_ADMIN)") from error
+        except OSError as error:
+            if missing and error.errno == errno.ENOENT:
+                return False
+            remedy = _NO_NFTABLES if item.family == NETLINK_NETFILTER else ""
+            raise NetworkFailure(operation, error.strerror or str(error), remedy=remedy) from error
+    return True

@@ -1,0 +1,180 @@
+"""Owns the records of networks and the leases of their addresses; refuses to choose either.
+
+A lease is taken in the same transaction that looks at the others, so that no two owners get one address.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from engine.errors import Conflict, InvalidInput, NotFound
+from engine.records import ContainerState, Network, PortBinding, Record
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from engine.store.database import Database
+
+_REMEDY = "tuidock network ls lists what is there"
+_NETWORK = msgspec.json.Decoder(Network)
+_PORTS = msgspec.json.Decoder(tuple[PortBinding, ...])
+_STATE = msgspec.json.Decoder(ContainerState)
+
+
+class Lease(Record, frozen=True, kw_only=True):
+    """One address in use; ``leased`` is the instant, ``container`` the owner's name if it is one."""
+
+    address: str
+    owner: str
+    leased: int
+    container: str = ""
+
+
+class NetworkRecords:
+    """The networks of one root."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    # -- networks --------------------------------------------------------------------------------
+    def all(self) -> tuple[Network, ...]:
+        """Every network, oldest first."""
+        rows = self._database.query("SELECT record FROM network ORDER BY created, name")
+        return tuple(map(_to_network, rows))
+
+    def find(self, name: str) -> Network | None:
+        """The network of exactly this name."""
+        rows = self._database.query("SELECT record FROM network WHERE name = ?", (name,))
+        return _to_network(rows[0]) if rows else None
+
+    def resolve(self, ref: str) -> Network:
+        """By name, by id, or by a unique prefix of an id: NotFound, or InvalidInput if several fit."""
+        found = self.find(ref)
+        if found is not None:
+            return found
+        rows = self._database.query(
+            "SELECT record FROM network WHERE id >= ? AND id < ? LIMIT 2", (ref, ref + "g")
+        )
+        if len(rows) > 1:
+            raise InvalidInput("network", f"{ref} fits several networks", remedy="give more of the id")
+        if not rows or not ref:
+            raise NotFound("network", ref, remedy=_REMEDY)
+        return _to_network(rows[0])
+
+    def add(self, network: Network) -> None:
+        """Store a new network; Conflict if its name is in use."""
+        try:
+            with self._database.transaction() as connection:
+                connection.execute(
+                    "INSERT INTO network (id, name, created, record) VALUES (?, ?, ?, ?)",
+                    (network.id, network.name, network.created, msgspec.json.encode(network)),
+                )
+        except sqlite3.IntegrityError as error:
+            reason = f"network with name {network.name} already exists"
+            raise Conflict("network", network.name, reason, remedy=_REMEDY) from error
+
+    def replace(self, network: Network) -> None:
+        """Store the network's new record under its id."""
+        with self._database.transaction() as connection:
+            connection.execute(
+                "UPDATE network SET record = ? WHERE id = ?", (msgspec.json.encode(network), network.id)
+            )
+
+    def remove(self, network: Network, in_use: Callable[[Lease], bool]) -> None:
+        """Delete the network; Conflict while a lease is ``in_use``."""
+        with self._database.transaction() as connection:
+            for lease in _leases(connection, network.id):
+                if in_use(lease):
+                    user = lease.container or lease.owner[:12]
+                    raise Conflict(
+                        "network",
+                        network.name,
+                        f"network {network.name} has active endpoints ({user})",
+                        remedy="stop the containers that use it first",
+                    )
+            connection.execute("DELETE FROM network WHERE id = ?", (network.id,))
+
+    # -- leases ----------------------------------------------------------------------------------
+    def leases(self, network_id: str) -> tuple[Lease, ...]:
+        """The addresses in use."""
+        rows = self._database.query(_LEASES, (network_id,))
+        return tuple(map(_to_lease, rows))
+
+    def lease(
+        self,
+        network: Network,
+        owner: str,
+        choose: Callable[[set[str]], str],
+        is_stale: Callable[[Lease], bool],
+    ) -> str:
+        """An address for ``owner``: the one it has, else what ``choose`` makes of those taken.
+
+        Leases that are ``is_stale`` (their owners died unseen) are given back on the way.
+        """
+        with self._database.transaction() as connection:
+            known = connection.execute("SELECT 1 FROM network WHERE id = ?", (network.id,)).fetchone()
+            if known is None:
+                raise NotFound("network", network.name, remedy=_REMEDY)
+            taken = {network.gateway}
+            for lease in _leases(connection, network.id):
+                if lease.owner == owner:
+                    return lease.address
+                if is_stale(lease):
+                    connection.execute(
+                        "DELETE FROM lease WHERE network_id = ? AND address = ?", (network.id, lease.address)
+                    )
+                else:
+                    taken.add(lease.address)
+            address = choose(taken)
+            connection.execute(
+                "INSERT INTO lease (network_id, address, owner, leased) VALUES (?, ?, ?, ?)",
+                (network.id, address, owner, time.time_ns()),
+            )
+        return address
+
+    def release(self, owner: str) -> None:
+        """Give back all addresses of ``owner``; nothing is written if it has none."""
+        if self._database.query("SELECT 1 FROM lease WHERE owner = ? LIMIT 1", (owner,)):
+            with self._database.transaction() as connection:
+                connection.execute("DELETE FROM lease WHERE owner = ?", (owner,))
+
+    def holder(self, binding: PortBinding) -> str | None:
+        """The name of the running container that publishes the host port of ``binding``."""
+        for name, ports, state in self._database.query("SELECT name, ports, state FROM container"):
+            if not _STATE.decode(_bytes(state)).running:
+                continue
+            for port in _PORTS.decode(_bytes(ports)):
+                same = (port.host_port, port.protocol) == (binding.host_port, binding.protocol)
+                wide = {"", "0.0.0.0", "::"} & {port.host_ip, binding.host_ip}  # noqa: S104 - "all"
+                if same and (wide or port.host_ip == binding.host_ip):
+                    return str(name)
+        return None
+
+
+_LEASES = (
+    "SELECT lease.address, lease.owner, lease.leased, container.name FROM lease"
+    " LEFT JOIN container ON container.id = lease.owner WHERE lease.network_id = ? ORDER BY lease.leased"
+)
+
+
+def _leases(connection: sqlite3.Connection, network_id: str) -> list[Lease]:
+    return [_to_lease(row) for row in connection.execute(_LEASES, (network_id,)).fetchall()]
+
+
+def _to_lease(row: tuple[object, ...]) -> Lease:
+    address, owner, leased, name = row
+    return Lease(address=str(address), owner=str(owner), leased=int(str(leased)), container=str(name or ""))
+
+
+def _to_network(row: tuple[object, ...]) -> Network:
+    return _NETWORK.decode(_bytes(row[0]))
+
+
+def _bytes(column: object) -> bytes:
+    if not isinstance(column, bytes):
+        raise TypeError(type(column).__name__)
+    return column
