@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import errno
 import io
-import os
 import tarfile
 from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
-from engine.errors import StoreFailure
+from engine.layer.tree import storage_errors
 from engine.oci import platform
 
 if TYPE_CHECKING:
@@ -60,19 +58,9 @@ def append_root(path: str, entries: Iterable[Entry]) -> None:
 
 
 def _add(path: str, mode: Literal["w", "a"], entries: Iterable[Entry]) -> None:
-    try:
-        with tarfile.open(path, mode, format=tarfile.PAX_FORMAT) as archive:
-            for entry in entries:
-                archive.addfile(_member(entry), io.BytesIO(entry.content or b""))
-    except OSError as error:
-        raise write_failure(path, error) from error
-
-
-def write_failure(path: str, error: OSError) -> StoreFailure:
-    """The StoreFailure for ``error`` met while writing ``path``."""
-    full = error.errno in {errno.ENOSPC, errno.EDQUOT}
-    remedy = "free some space (tuidock image prune), or choose a larger --root" if full else ""
-    return StoreFailure(path, os.strerror(error.errno or errno.EIO), remedy=remedy)
+    with storage_errors(path), tarfile.open(path, mode, format=tarfile.PAX_FORMAT) as archive:
+        for entry in entries:
+            archive.addfile(_member(entry), io.BytesIO(entry.content or b""))
 
 
 def _member(entry: Entry) -> tarfile.TarInfo:
