@@ -37,16 +37,11 @@ def mark_opaque(directory: int) -> None:
     os.setxattr(directory, opaque_xattr(), _MARK)
 
 
-def is_opaque(directory: int | str | bytes) -> bool:
-    """Whether the directory hides what lower layers have in it."""
-    for name in ("trusted.overlay.opaque", "user.overlay.opaque"):
+def is_opaque(directory: int) -> bool:
+    """Whether the open directory hides what lower layers have in it."""
+    for prefix in OVERLAY_XATTRS:
         try:
-            if (
-                os.getxattr(
-                    directory, name, **({} if isinstance(directory, int) else {"follow_symlinks": False})
-                )
-                == _MARK
-            ):
+            if os.getxattr(directory, f"{prefix}opaque") == _MARK:
                 return True
         except OSError as error:
             if error.errno not in {errno.ENODATA, errno.ENOTSUP, errno.EPERM}:

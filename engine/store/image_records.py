@@ -93,13 +93,6 @@ class ImageRecords:
         """The config document as it came."""
         return self.blobs.read(image_id)
 
-    def layer_blobs(self, image_id: str) -> tuple[str | None, ...]:
-        """For each layer, bottom first: the digest of the kept layer blob, or None."""
-        rows = self._database.query(
-            "SELECT blob FROM image_layer WHERE image_id = ? ORDER BY position", (image_id,)
-        )
-        return tuple(None if row[0] is None else str(row[0]) for row in rows)
-
     # -- writing ---------------------------------------------------------------------------------
     def put_image(
         self,
@@ -108,7 +101,6 @@ class ImageRecords:
         names: Iterable[str] = (),
         *,
         manifest: str | None = None,
-        layer_blobs: Sequence[str | None] = (),
     ) -> str:
         """Record an image whose layers are registered, and point ``names`` at it; returns its id.
 
@@ -123,7 +115,10 @@ class ImageRecords:
             image_id = self.blobs.put(raw)
             with self._database.transaction() as connection:
                 self._insert(connection, image_id, parsed.created, chain_ids, manifest)
-                _insert_layers(connection, image_id, chain_ids, layer_blobs)
+                connection.executemany(
+                    "INSERT OR IGNORE INTO image_layer (image_id, position, chain_id) VALUES (?, ?, ?)",
+                    [(image_id, position, chain_id) for position, chain_id in enumerate(chain_ids)],
+                )
                 for name in normalised:
                     _point(connection, name, image_id)
         return image_id
@@ -193,20 +188,6 @@ class ImageRecords:
                 f"image {text}", "the id prefix fits more than one image", remedy="give more of the id"
             )
         return str(rows[0][0]) if rows else None
-
-
-def _insert_layers(
-    connection: sqlite3.Connection, image_id: str, chain_ids: Sequence[str], blobs: Sequence[str | None]
-) -> None:
-    padded = [*blobs, *[None] * (len(chain_ids) - len(blobs))]
-    connection.executemany(
-        "INSERT INTO image_layer (image_id, position, chain_id, blob) VALUES (?, ?, ?, ?)"
-        " ON CONFLICT (image_id, position) DO UPDATE SET blob = coalesce(blob, excluded.blob)",
-        [
-            (image_id, position, chain_id, blob)
-            for position, (chain_id, blob) in enumerate(zip(chain_ids, padded, strict=True))
-        ],
-    )
 
 
 def _point(connection: sqlite3.Connection, name: str, image_id: str) -> None:

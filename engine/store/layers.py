@@ -21,16 +21,21 @@ if TYPE_CHECKING:
 
 
 class Layer(Record, frozen=True, kw_only=True):
-    """One unpacked layer; ``size`` is bytes of file content in its tree."""
+    """One unpacked layer; ``size`` is bytes of file content in its tree.
+
+    ``blob`` is the layer as it was received: its tar cannot be made again from the tree. None for a
+    layer that was written here, whose tar ``engine.layer.diff`` makes the same every time.
+    """
 
     chain_id: str
     parent: str | None
     diff_id: str
     size: int
     created: int
+    blob: str | None = None
 
 
-_COLUMNS = "chain_id, parent, diff_id, size, created"
+_COLUMNS = "chain_id, parent, diff_id, size, created, blob"
 
 
 class LayerStore:
@@ -56,7 +61,9 @@ class LayerStore:
         """Whether the tree is in place (its row may be missing after a kill: register takes it over)."""
         return os.path.isdir(self._paths.layer(chain_id))
 
-    def register(self, chain_id: str, parent: str | None, diff_id: str, size: int) -> None:
+    def register(
+        self, chain_id: str, parent: str | None, diff_id: str, size: int, *, blob: str | None = None
+    ) -> None:
         """Record a layer whose tree is in place; the same layer twice is one.
 
         Callers hold ``engine.store.locks.making`` until something refers to the layer.
@@ -70,6 +77,7 @@ class LayerStore:
                     diff_id=diff_id,
                     size=size,
                     created=time.time_ns(),
+                    blob=blob,
                 ),
             )
 
@@ -81,8 +89,8 @@ class LayerStore:
 def insert_layer(connection: sqlite3.Connection, layer: Layer) -> None:
     """Add the row inside the caller's transaction unless it is there."""
     connection.execute(
-        f"INSERT OR IGNORE INTO layer ({_COLUMNS}) VALUES (?, ?, ?, ?, ?)",  # noqa: S608 - constant columns
-        (layer.chain_id, layer.parent, layer.diff_id, layer.size, layer.created),
+        f"INSERT OR IGNORE INTO layer ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?)",  # noqa: S608 - constant columns
+        (layer.chain_id, layer.parent, layer.diff_id, layer.size, layer.created, layer.blob),
     )
 
 
@@ -93,11 +101,12 @@ def require_layer(connection: sqlite3.Connection, chain_id: str) -> None:
 
 
 def _layer(row: tuple[object, ...]) -> Layer:
-    chain_id, parent, diff_id, size, created = row
+    chain_id, parent, diff_id, size, created, blob = row
     return Layer(
         chain_id=str(chain_id),
         parent=None if parent is None else str(parent),
         diff_id=str(diff_id),
         size=int(str(size)),
         created=int(str(created)),
+        blob=None if blob is None else str(blob),
     )

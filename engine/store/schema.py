@@ -12,7 +12,8 @@ CREATE TABLE layer (
     parent    TEXT,                    -- chain id of the layer below, NULL at the bottom
     diff_id   TEXT NOT NULL,
     size      INTEGER NOT NULL,        -- bytes of file content in the tree
-    created   INTEGER NOT NULL
+    created   INTEGER NOT NULL,
+    blob      TEXT                     -- digest of the layer blob as received; NULL: the tree makes it
 ) STRICT;
 
 CREATE TABLE image (
@@ -27,7 +28,6 @@ CREATE TABLE image_layer (
     image_id  TEXT NOT NULL REFERENCES image (id) ON DELETE CASCADE,
     position  INTEGER NOT NULL,        -- 0 is the bottom
     chain_id  TEXT NOT NULL REFERENCES layer (chain_id),
-    blob      TEXT,                    -- digest of the layer blob as received, if it is kept
     PRIMARY KEY (image_id, position)
 ) STRICT;
 CREATE INDEX image_layer_chain ON image_layer (chain_id);
