@@ -15,10 +15,12 @@ import msgspec
 
 from engine.errors import Conflict, InvalidInput
 from engine.events import Event
-from engine.network import addresses, bridge, plan, ports, resolver
+from engine.network import addresses, bridge, plan, resolver
+from engine.network.ports import bind_ports
 from engine.network.template import Templates
 from engine.oci.instant import to_rfc3339
-from engine.records import Container, Endpoint, Network, PortBinding, Record
+from engine.records import Container, Endpoint, Network, PortBinding
+from engine.runtime import attachment
 from engine.store.network_records import Lease, NetworkRecords
 
 if TYPE_CHECKING:
@@ -38,20 +40,14 @@ _STALE_NANOSECONDS = 600 * 10**9
 _CONTAINER_MODE = "container:"
 
 
-class Attachment(Record, frozen=True, kw_only=True):
-    """What one container or build step needs of its network."""
+class Attachment(attachment.Attachment, frozen=True, kw_only=True):
+    """What one container or build step needs of its network, of any kind."""
 
-    new_namespace: bool
+    new_namespace: bool = True
     """False: the host's own, or that of the process ``netns_of``."""
     netns_of: int | None = None
     files_of: str = ""
     """Id of the container whose hosts, hostname and resolv.conf are shared (``container:NAME``)."""
-    endpoints: tuple[Endpoint, ...] = ()
-    ports: tuple[PortBinding, ...] = ()
-    hosts: str = ""
-    resolv_conf: str = ""
-    bundle: dict[str, Any] | None = None
-    """The bundle's "network" value."""
     warnings: tuple[str, ...] = ()
 
 
@@ -137,31 +133,53 @@ class Networks:
     # -- attachment ------------------------------------------------------------------------------
     async def attach(  # noqa: PLR0913 - each is one of the caller's options
         self,
-        owner_id: str,
+        container_id: str,
+        name: str,
+        network_ref: str = DEFAULT,
+        ports: tuple[PortSpec, ...] = (),
         *,
         hostname: str,
-        network: str = DEFAULT,
-        ports: tuple[PortSpec, ...] = (),
-        extra_hosts: tuple[str, ...] = (),
         dns: tuple[str, ...] = (),
+        extra_hosts: tuple[str, ...] = (),
         peer: Container | None = None,
     ) -> Attachment:
-        """All that ``owner_id`` (a container's or a build step's id) needs to start in ``network``.
+        """All that ``container_id`` (or a build step's id) needs to start in the network ``network_ref``.
 
         ``peer`` is the running container of ``container:NAME``. An address is leased until ``release``,
         also if the start fails later. NetworkFailure if a host port is taken, before anything is made.
         """
-        if network.startswith(_CONTAINER_MODE):
-            return _join(network, ports, peer)
+        if network_ref.startswith(_CONTAINER_MODE):
+            return _join(network_ref, ports, peer)
         resolv_conf = resolver.resolv_conf_text(
             bridge.read_text(resolver.RESOLV_CONF),
             bridge.read_text(resolver.UPSTREAM_RESOLV_CONF),
             dns,
-            loopback=network == "host",
+            loopback=network_ref == "host",
         )
-        if network in {"host", "none"}:
-            return self._detached(network, ports, extra_hosts, resolv_conf)
-        return self._bridged(owner_id, hostname, self._to_network(network), ports, extra_hosts, resolv_conf)
+        if network_ref in {"host", "none"}:
+            return self._detached(network_ref, ports, extra_hosts, resolv_conf)
+        if not _OWNER.fullmatch(container_id):
+            raise InvalidInput(
+                name, f"{container_id!r} cannot name an interface: 12 characters of 0-9a-z at least"
+            )
+        network = self._to_network(network_ref)
+        bindings = bind_ports(ports, self._records.holder)
+        network, warnings = self._ensure(network)
+        endpoint = self._lease(network, container_id)
+        made = plan.endpoint_plan(container_id, network.bridge, endpoint, bindings, bridge.uplink_mtu())
+        return Attachment(
+            endpoints=(endpoint,),
+            ports=bindings,
+            hosts=resolver.hosts_text(hostname, endpoint.address, extra_hosts, network.gateway),
+            resolv_conf=resolv_conf,
+            bundle=self._bundle(made, bindings),
+            warnings=warnings,
+        )
+
+    async def check(self, network_ref: str) -> None:
+        """NotFound if there is no network ``network_ref``; the default bridge is made on first use."""
+        if network_ref not in {*_BUILT_IN, "default"} and not network_ref.startswith(_CONTAINER_MODE):
+            self._records.resolve(network_ref)
 
     async def release(self, owner_id: str) -> None:
         """Give back the addresses of ``owner_id``; nothing happens if it has none."""
@@ -172,7 +190,6 @@ class Networks:
     ) -> Attachment:
         if network == "none":
             return Attachment(
-                new_namespace=True,
                 endpoints=(Endpoint(network="none"),),
                 hosts=resolver.hosts_text("", "", extra_hosts),
                 resolv_conf=resolv_conf,
@@ -187,41 +204,17 @@ class Networks:
             warnings=(warning,) if ports else (),
         )
 
-    def _bridged(
-        self,
-        owner_id: str,
-        hostname: str,
-        network: Network,
-        specs: tuple[PortSpec, ...],
-        extra_hosts: tuple[str, ...],
-        resolv_conf: str,
-    ) -> Attachment:
-        if not _OWNER.fullmatch(owner_id):
-            raise InvalidInput(
-                "owner", f"{owner_id!r} cannot name interfaces: 12 lower-case characters or more"
-            )
-        bindings = ports.bind_ports(specs, self._records.holder)
-        network, warnings = self._ensure(network)
+    def _lease(self, network: Network, owner: str) -> Endpoint:
         address = self._records.lease(
-            network, owner_id, lambda taken: addresses.next_address(network.subnet, taken), _is_stale
+            network, owner, lambda taken: addresses.next_address(network.subnet, taken), _is_stale
         )
-        endpoint = Endpoint(
+        return Endpoint(
             network=network.name,
             network_id=network.id,
             address=address,
             prefix_length=int(network.subnet.partition("/")[2]),
             gateway="" if network.internal else network.gateway,
             mac_address=plan.mac_from_address(address),
-        )
-        made = plan.endpoint_plan(owner_id, network.bridge, endpoint, bindings, bridge.uplink_mtu())
-        return Attachment(
-            new_namespace=True,
-            endpoints=(endpoint,),
-            ports=bindings,
-            hosts=resolver.hosts_text(hostname, address, extra_hosts, network.gateway),
-            resolv_conf=resolv_conf,
-            bundle=self._bundle(made, bindings),
-            warnings=warnings,
         )
 
     def _bundle(self, made: plan.EndpointPlan, bindings: tuple[PortBinding, ...]) -> dict[str, Any]:
@@ -352,7 +345,12 @@ def _join(network: str, ports: tuple[PortSpec, ...], peer: Container | None) -> 
             remedy="start it first",
         )
     return Attachment(
-        new_namespace=False, netns_of=peer.state.pid, files_of=peer.id, endpoints=(Endpoint(network=network),)
+        hosts="",
+        resolv_conf="",
+        new_namespace=False,
+        netns_of=peer.state.pid,
+        files_of=peer.id,
+        endpoints=(Endpoint(network=network),),
     )
 
 
