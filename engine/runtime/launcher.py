@@ -5,6 +5,7 @@ Refuses to fork, and to know what a worker does or what a bundle means.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import sys
@@ -164,10 +165,8 @@ class Launcher:
 
     def _reap(self) -> None:
         if self._pid:
-            try:
+            with contextlib.suppress(ChildProcessError):
                 os.waitpid(self._pid, 0)
-            except ChildProcessError:
-                pass
             self._pid = 0
 
 

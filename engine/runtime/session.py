@@ -6,6 +6,7 @@ Refuses to start anything, and to touch a terminal: that is the front end's.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import TYPE_CHECKING, Any, Self
 
 import msgspec
@@ -53,20 +54,19 @@ class Frames:
                     )
                 self._header = kind, length
             body = await self._reader.readexactly(self._header[1])
-            kind, self._header = self._header[0], None
-            return kind, body
         except (asyncio.IncompleteReadError, ConnectionResetError, BrokenPipeError):
             return None
+        kind, self._header = self._header[0], None
+        return kind, body
 
     async def send(self, kind: int, body: bytes = b"") -> None:
         """Send one frame; waits while the other side does not take what was sent before."""
         self._writer.write(wire.HEADER.pack(wire.VERSION, kind, 0, len(body)))
         if body:
             self._writer.write(body)
-        try:
+        # When the other side is gone the reading side finds out, and knows what it means.
+        with contextlib.suppress(ConnectionResetError, BrokenPipeError):
             await self._writer.drain()
-        except (ConnectionResetError, BrokenPipeError):
-            pass  # the reading side finds out, and knows what it means
 
     async def finish(self) -> None:
         """Say that nothing more comes, wait until the other side is gone (5 s at most), close."""

@@ -89,19 +89,19 @@ def _check(result: int, syscall: str, path: str = "") -> int:
 
 
 def unshare(flags: int) -> None:
-    """unshare(2): leave the namespaces in ``flags`` (CLONE_NEW*) for new ones."""
+    """Call unshare(2): leave the namespaces in ``flags`` (CLONE_NEW*) for new ones."""
     _check(_libc.unshare(flags), "unshare")
 
 
 def setns(fd: int, flags: int) -> None:
-    """setns(2): enter the namespace ``fd``, or those in ``flags`` of the process that a pidfd names."""
+    """Call setns(2): enter the namespace ``fd``, or those in ``flags`` of the process that a pidfd names."""
     _check(_libc.setns(fd, flags), "setns")
 
 
 def mount(
     source: str | None, target: str, fstype: str | None, flags: int, options: str | None = None
 ) -> None:
-    """mount(2)."""
+    """See mount(2)."""
     result = _libc.mount(
         None if source is None else os.fsencode(source),
         os.fsencode(target),
@@ -113,12 +113,12 @@ def mount(
 
 
 def umount2(target: str, flags: int = 0) -> None:
-    """umount2(2)."""
+    """See umount2(2)."""
     _check(_libc.umount2(os.fsencode(target), flags), "umount2", target)
 
 
 def pivot_root(new_root: str, put_old: str) -> None:
-    """pivot_root(2)."""
+    """See pivot_root(2)."""
     result = _syscall(
         _NR_PIVOT_ROOT, ctypes.c_char_p(os.fsencode(new_root)), ctypes.c_char_p(os.fsencode(put_old))
     )
@@ -126,7 +126,7 @@ def pivot_root(new_root: str, put_old: str) -> None:
 
 
 def open_tree(dirfd: int, path: str, flags: int) -> int:
-    """open_tree(2), always close-on-exec: a descriptor of the mount at ``path`` or a clone of it."""
+    """Call open_tree(2), always close-on-exec: a descriptor of the mount at ``path`` or a clone of it."""
     result = _syscall(
         _NR_OPEN_TREE, dirfd, ctypes.c_char_p(os.fsencode(path)), ctypes.c_uint(flags | OPEN_TREE_CLOEXEC)
     )
@@ -134,7 +134,7 @@ def open_tree(dirfd: int, path: str, flags: int) -> int:
 
 
 def move_mount(from_fd: int, to_fd: int) -> None:
-    """move_mount(2) of the mount ``from_fd`` onto what ``to_fd`` refers to; no path is looked up."""
+    """Call move_mount(2) of the mount ``from_fd`` onto what ``to_fd`` refers to; no path is looked up."""
     empty = ctypes.c_char_p(b"")
     flags = ctypes.c_uint(MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH)
     _check(_syscall(_NR_MOVE_MOUNT, from_fd, empty, to_fd, empty, flags), "move_mount")
@@ -143,7 +143,7 @@ def move_mount(from_fd: int, to_fd: int) -> None:
 def mount_setattr(
     fd: int, *, attr_set: int = 0, attr_clear: int = 0, propagation: int = 0, recursive: bool
 ) -> None:
-    """mount_setattr(2) on the mount ``fd``."""
+    """Call mount_setattr(2) on the mount ``fd``."""
     attr = _MOUNT_ATTR.pack(attr_set, attr_clear, propagation, 0)
     flags = ctypes.c_uint(AT_EMPTY_PATH | (AT_RECURSIVE if recursive else 0))
     result = _syscall(
@@ -153,7 +153,7 @@ def mount_setattr(
 
 
 def openat2(dirfd: int, path: str, flags: int, resolve: int, mode: int = 0) -> int:
-    """openat2(2), always close-on-exec."""
+    """Call openat2(2), always close-on-exec."""
     how = _OPEN_HOW.pack(flags | os.O_CLOEXEC, mode, resolve)
     result = _syscall(
         _NR_OPENAT2,
@@ -166,24 +166,24 @@ def openat2(dirfd: int, path: str, flags: int, resolve: int, mode: int = 0) -> i
 
 
 def syncfs(fd: int) -> None:
-    """syncfs(2): make durable all of the file system that ``fd`` is on."""
+    """Call syncfs(2): make durable all of the file system that ``fd`` is on."""
     _check(_libc.syncfs(fd), "syncfs")
 
 
 def close_range(first: int, last: int = 0xFFFFFFFF, flags: int = 0) -> None:
-    """close_range(2)."""
+    """See close_range(2)."""
     result = _syscall(_NR_CLOSE_RANGE, ctypes.c_uint(first), ctypes.c_uint(last), ctypes.c_uint(flags))
     _check(result, "close_range")
 
 
 def sethostname(name: str) -> None:
-    """sethostname(2)."""
+    """See sethostname(2)."""
     encoded = os.fsencode(name)
     _check(_libc.sethostname(encoded, len(encoded)), "sethostname", name)
 
 
 def prctl(option: int, argument: int = 0, argument2: int = 0) -> int:
-    """prctl(2) with up to two arguments after the option."""
+    """Call prctl(2) with up to two arguments after the option."""
     return _check(_libc.prctl(option, argument, argument2, 0, 0), "prctl")
 
 
@@ -194,7 +194,7 @@ def set_process_name(name: str) -> None:
 
 
 def capget() -> tuple[int, int, int]:
-    """capget(2) of this process: the effective, permitted and inheritable sets."""
+    """Call capget(2) of this process: the effective, permitted and inheritable sets."""
     buffer = ctypes.create_string_buffer(_CAP_DATA.size)
     _check(_syscall(_NR_CAPGET, ctypes.c_char_p(_CAP_HEADER), buffer), "capget")
     low = _CAP_DATA.unpack(buffer.raw)
@@ -202,7 +202,7 @@ def capget() -> tuple[int, int, int]:
 
 
 def capset(effective: int, permitted: int, inheritable: int) -> None:
-    """capset(2) of this process."""
+    """Call capset(2) of this process."""
     sets = (effective, permitted, inheritable)
     body = _CAP_DATA.pack(*(bits & 0xFFFFFFFF for bits in sets), *(bits >> 32 for bits in sets))
     _check(_syscall(_NR_CAPSET, ctypes.c_char_p(_CAP_HEADER), ctypes.c_char_p(body)), "capset")

@@ -2,7 +2,7 @@
 
 A front end calls ``fork_spawner`` first of all, having imported only os and socket, so that no thread
 exists yet; the spawner imports the shim while its parent goes on importing. The engine as a library starts
-one with ``python -I -S -c 'import sys; sys.path[:0] = [ROOT]; from engine.shim.spawner import main; main(FD)'``.
+one with ``python -I -S`` and calls ``main``.
 """
 
 from __future__ import annotations
@@ -33,10 +33,11 @@ def fork_spawner() -> socket.socket:
 def main(socket_fd: int) -> None:
     """Take requests on ``socket_fd`` until its other end is closed; does not return."""
     _leave_terminal(socket_fd)
-    from engine.shim import linux, supervisor, worker  # noqa: PLC0415 - the fork comes before the imports
+    # Imported after the fork, while the front end goes on with its own imports.
+    import gc
+    import signal
 
-    import gc  # noqa: PLC0415
-    import signal  # noqa: PLC0415
+    from engine.shim import linux, supervisor, worker
 
     handlers = {"supervise": supervisor.main, "work": worker.main, "session": worker.session_main}
     parent = os.getppid()
@@ -50,7 +51,7 @@ def main(socket_fd: int) -> None:
     gc.freeze()  # a collection in a child would touch, and so copy, every shared page
     connection = socket.socket(fileno=socket_fd)
     while True:
-        name, descriptors, _, _ = socket.recv_fds(connection, _PACKET, _DESCRIPTORS)
+        name, descriptors, _, _ = socket.recv_fds(connection, _PACKET, _DESCRIPTORS, socket.MSG_CMSG_CLOEXEC)
         if not name:
             os._exit(0)
         handler = handlers.get(name.decode("ascii", "replace"))

@@ -1,8 +1,360 @@
-"""Owns the process above one container."""
+"""Owns the process above one container: its output, its clients, its end; outlives whoever asked for it.
+
+Single-threaded. It has imported all it needs before it reports READY, is in a session of its own, has left
+its caller's cgroup, and holds the container's lock while the container lives. Output goes to the log first;
+a client that reads slowly is served from the log, so it misses nothing and holds nobody up. A build step has no
+log: there the step waits for its one client, and dies with it. Refuses to interpret what passes through.
+"""
 
 from __future__ import annotations
 
+import json
+import os
+import signal
+import socket
+
+from engine.shim import cgroup, execution, linux, state, terminal, wire, worker
+from engine.shim.container import Container
+from engine.shim.log import ContainerLog
+from engine.shim.loop import HIGH, IN, READ_SIZE, Client, Input, Loop
+from engine.shim.refusal import Refusal, refuse
+
+_KINDS = {1: wire.STDOUT, 2: wire.STDERR}
+
 
 def main(descriptors: list[int]) -> None:
-    """Become the supervisor that the request asks for; does not return."""
-    raise SystemExit(1)
+    """Become the supervisor that a ``supervise`` request asks for; does not return."""
+    body_fd, answer = descriptors[:2]
+    os.setsid()
+    request = worker.read_body(body_fd)
+    os.closerange(3, answer)
+    os.closerange(answer + 1, 1 << 20)
+    linux.set_process_name("tuidock-superv")
+    connection = socket.socket(fileno=answer)
+    bundle: dict = request["bundle"]  # type: ignore[type-arg, assignment]
+    if request.get("size"):
+        bundle["size"] = request["size"]
+    container = Container(bundle)
+    try:
+        container.stage("leaving the caller's cgroup")
+        cgroup.join(container.cgroup.get("supervisor_procs", ()))
+        container.claim()
+        supervisor = Supervisor(container)
+        container.start(answer)
+    except BaseException as error:
+        body = json.dumps(container.stage.explain(error)).encode()
+        container.undo()
+        try:
+            connection.sendall(wire.pack(wire.ERROR, body))
+        except OSError:
+            pass
+        os._exit(1)
+    try:
+        supervisor.run(connection, attach=bool(request.get("attach")), stdin=bool(request.get("stdin")))
+    finally:
+        os._exit(0)
+
+
+class Supervisor:
+    """The loop around one running container."""
+
+    def __init__(self, container: Container) -> None:
+        self._container = container
+        self._bundle = container.bundle
+        self._loop = Loop()
+        self._log: ContainerLog | None = None
+        if self._bundle.get("log_path"):
+            container.stage("opening the log", self._bundle["log_path"])
+            self._log = ContainerLog(self._bundle["log_path"], self._bundle["log_index_path"])
+        self._first = self._log.count if self._log else 0
+        self._input = Input(self._loop, -1)
+        self._clients: list[Client] = []
+        self._executions: dict[int, int] = {}
+        self._paused = False
+        self._over = False
+
+    def run(self, connection: socket.socket, *, attach: bool, stdin: bool) -> None:
+        """Report READY on ``connection``, serve until init has ended, clean up, let clients read the rest."""
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, self._on_terminate)
+        loop, container = self._loop, self._container
+        self._input = Input(loop, container.input)
+        asker = self._adopt(connection)
+        asker.send(wire.READY)
+        if attach:
+            self._attach(asker, self._first, stdin=stdin)
+        else:
+            asker.close()
+            self._clients.remove(asker)
+        if container.listener is not None:
+            loop.watch(container.listener.fileno(), IN, self._on_connection)
+        for fd in container.outputs:
+            self._watch_output(fd)
+        loop.watch(container.pidfd, IN, self._on_exit)
+        while not self._over:
+            loop.turn()
+        self._finish()
+        while self._executions or any(client.pending or self._lags(client) for client in self._clients):
+            loop.turn()
+
+    # -- the container's end -------------------------------------------------------------------
+    def _on_exit(self, _events: int) -> None:
+        self._over = True
+
+    def _on_terminate(self, _number: int, _frame: object) -> None:
+        """The machine shuts down: the container is asked to stop as its image wants to be asked."""
+        self._container.signal(self._bundle.get("stop_signal") or signal.SIGTERM)
+
+    def _finish(self) -> None:
+        container, loop = self._container, self._loop
+        loop.forget(container.pidfd)
+        code = container.reap()
+        oom_killed = container.was_killed_for_memory()
+        container.kill_all()
+        for fd in list(container.outputs):
+            while self._on_output(fd):
+                pass
+            loop.forget(fd)
+        if container.listener is not None:
+            loop.forget(container.listener.fileno())
+        container.release()
+        if not container.step:
+            self._record_end(code, oom_killed=oom_killed)
+        container.unclaim()
+        body = json.dumps({"exit_code": code}).encode()
+        for client in tuple(self._clients):
+            if client.cursor is not None:
+                self._feed(client)
+            if client.waits and not self._lags(client):
+                client.send(wire.EXIT, body)
+                client.waits = False
+            client.on_drained = lambda late: self._end(late, body)
+
+    def _record_end(self, code: int, *, oom_killed: bool) -> None:
+        container, bundle = self._container, self._bundle
+        container.write_state("exited", exit_code=code, oom_killed=oom_killed)
+        if oom_killed:
+            state.append_event(bundle, "oom")
+        state.append_event(bundle, "die", exitCode=str(code))
+        if bundle.get("auto_remove"):
+            for path in bundle.get("remove_paths", ()):
+                state.remove(path)
+            state.append_event(bundle, "destroy")
+
+    def _end(self, client: Client, body: bytes) -> None:
+        """A client that lagged behind when the container ended: the rest of the log, then EXIT."""
+        self._feed(client)
+        if client.waits and not self._lags(client):
+            client.waits = False
+            client.send(wire.EXIT, body)
+
+    # -- output ----------------------------------------------------------------------------------
+    def _watch_output(self, fd: int) -> None:
+        self._loop.watch(fd, IN, lambda _: self._on_output(fd))
+
+    def _on_output(self, fd: int) -> bool:
+        """Take one read of the container's output; False when nothing more is there now."""
+        try:
+            content = os.read(fd, READ_SIZE)
+        except BlockingIOError:
+            return False
+        except OSError:
+            content = b""  # a terminal that was closed
+        if not content:
+            self._loop.forget(fd)
+            self._container.outputs.pop(fd, None)
+            return False
+        stream = self._container.outputs[fd]
+        number = self._log.count if self._log else 0
+        logged = self._log is not None and self._log.append(stream, content)
+        crowded = False
+        for client in tuple(self._clients):
+            if client.cursor is None or (self._log is not None and client.cursor != number):
+                continue
+            if self._log is None or client.pending < HIGH:
+                client.send(_KINDS[stream], content)
+                client.cursor = number + logged
+                crowded = crowded or client.pending > HIGH
+        if self._log is None and crowded and not self._over:
+            for output in self._container.outputs:
+                self._loop.forget(output)
+        return True
+
+    def _on_drained(self, client: Client) -> None:
+        if client.cursor is not None:
+            self._feed(client)
+        if self._log is None:
+            for fd in self._container.outputs:
+                self._watch_output(fd)
+
+    def _lags(self, client: Client) -> bool:
+        return client.cursor is not None and self._log is not None and client.cursor < self._log.count
+
+    def _feed(self, client: Client) -> None:
+        """Send a client what it has missed, from the log, as much as its buffer should hold."""
+        while (
+            self._log is not None
+            and client.cursor is not None
+            and self._lags(client)
+            and client.pending < HIGH
+        ):
+            client.cursor, chunks = self._log.read(client.cursor, HIGH // 4)
+            for stream, content in chunks:
+                client.send(_KINDS[stream], content)
+
+    # -- clients ---------------------------------------------------------------------------------
+    def _adopt(self, connection: socket.socket) -> Client:
+        client = Client(self._loop, connection)
+        client.on_frame, client.on_gone, client.on_drained = self._on_frame, self._on_gone, self._on_drained
+        self._clients.append(client)
+        return client
+
+    def _on_connection(self, _events: int) -> None:
+        try:
+            connection, _ = self._container.listener.accept()  # type: ignore[union-attr]
+        except OSError:
+            return
+        self._adopt(connection)
+
+    def _on_gone(self, client: Client) -> None:
+        if client in self._clients:
+            self._clients.remove(client)
+        if self._container.step and not self._over:
+            self._container.signal(signal.SIGKILL)
+        elif self._log is None:
+            self._on_drained(client)
+
+    def _on_frame(self, client: Client, kind: int, body: bytes) -> None:
+        if kind == wire.REQUEST:
+            self._on_request(client, body)
+        elif kind == wire.STDIN and client.input:
+            if not self._input.write(body):
+                client.listen(wanted=False)
+                self._input.when_drained(self._listen_again)
+        elif kind == wire.STDIN_END and client.input and self._container.terminal < 0:
+            self._input.end()
+        elif kind == wire.RESIZE:
+            self._resize(json.loads(body))
+        elif kind == wire.DETACHED:
+            client.close()
+            self._clients.remove(client)
+
+    def _listen_again(self) -> None:
+        for client in self._clients:
+            client.listen(wanted=True)
+
+    def _on_request(self, client: Client, body: bytes) -> None:
+        try:
+            request = json.loads(body)
+            version = request.get("version")
+            if version != wire.VERSION:
+                raise refuse(
+                    "supervisor", f"version {version} of the wire is not understood, only {wire.VERSION}"
+                )
+            operation = _OPERATIONS.get(request.get("op"))
+            if operation is None:
+                raise refuse("supervisor", f"unknown operation {request.get('op')!r}")
+            result = operation(self, client, request)
+        except Exception as error:
+            self._container.stage("supervisor")
+            client.send(wire.ERROR, json.dumps(self._container.stage.explain(error)).encode())
+            return
+        if result is not None:
+            client.send(wire.RESULT, json.dumps(result).encode())
+            if request["op"] == "attach":
+                self._attach(
+                    client, 0 if request.get("replay") else self._end_of_log(), stdin=request.get("stdin")
+                )
+
+    def _attach(self, client: Client, cursor: int, *, stdin: bool | None) -> None:
+        client.cursor, client.input, client.waits = cursor, bool(stdin), True
+        self._feed(client)
+
+    def _end_of_log(self) -> int:
+        return self._log.count if self._log else 0
+
+    def _resize(self, size: list[int]) -> None:
+        if self._container.terminal >= 0:
+            terminal.resize(self._container.terminal, size)
+
+    # -- operations: each returns the body of its RESULT, or None if another process answers ------
+    def _op_attach(self, _client: Client, request: dict) -> dict:  # type: ignore[type-arg]
+        if request.get("size"):
+            self._resize(request["size"])
+        return {"tty": bool(self._bundle.get("tty"))}
+
+    def _op_wait(self, client: Client, _request: dict) -> dict:  # type: ignore[type-arg]
+        client.waits = True
+        return {"tty": False}
+
+    def _op_status(self, _client: Client, _request: dict) -> dict:  # type: ignore[type-arg]
+        container = self._container
+        return {
+            "status": "paused" if self._paused else "running",
+            "pid": container.pid,
+            "pid_start_time": container.pid_start_time,
+            "supervisor_pid": os.getpid(),
+            "started_at": container.started_at,
+            "tty": bool(self._bundle.get("tty")),
+            "execs": len(self._executions),
+        }
+
+    def _op_signal(self, _client: Client, request: dict) -> dict:  # type: ignore[type-arg]
+        number = int(request["signal"])
+        self._container.signal(number)
+        if number == signal.SIGKILL:
+            self._paused = False
+        return {}
+
+    def _op_resize(self, _client: Client, request: dict) -> dict:  # type: ignore[type-arg]
+        self._resize(request["size"])
+        return {}
+
+    def _op_pause(self, _client: Client, request: dict) -> dict:  # type: ignore[type-arg]
+        pause = request["op"] == "pause"
+        name = self._bundle.get("name") or self._bundle["id"]
+        if pause == self._paused:
+            reason = f"Container {name} is {'already' if pause else 'not'} paused"
+            raise Refusal(wire.failure("Conflict", kind="container", name=name, reason=reason))
+        freezer = self._container.cgroup.get("freezer")
+        if not freezer:
+            raise refuse(request["op"], "the container has no freezer cgroup")
+        cgroup.freeze(freezer, frozen=pause)
+        self._paused = pause
+        self._container.write_state("paused" if pause else "running")
+        return {}
+
+    def _op_exec(self, client: Client, request: dict) -> None:  # type: ignore[type-arg]
+        """Hand the client over to a fork, which answers it."""
+        if self._paused:
+            name = self._bundle.get("name") or self._bundle["id"]
+            reason = f"Container {name} is paused, unpause the container before exec"
+            raise Refusal(wire.failure("Conflict", kind="container", name=name, reason=reason))
+        pid = os.fork()
+        if pid == 0:
+            try:
+                execution.serve(self._bundle, request, self._container.pidfd, client.sock)
+            finally:
+                os._exit(1)
+        client.close()
+        self._clients.remove(client)
+        pidfd = os.pidfd_open(pid)
+        self._executions[pidfd] = pid
+        self._loop.watch(pidfd, IN, lambda _: self._on_execution_over(pidfd))
+
+    def _on_execution_over(self, pidfd: int) -> None:
+        self._loop.forget(pidfd)
+        os.waitpid(self._executions.pop(pidfd), 0)
+        os.close(pidfd)
+
+
+_OPERATIONS = {
+    "attach": Supervisor._op_attach,  # noqa: SLF001 - the table belongs to the class
+    "exec": Supervisor._op_exec,  # noqa: SLF001
+    "pause": Supervisor._op_pause,  # noqa: SLF001
+    "resize": Supervisor._op_resize,  # noqa: SLF001
+    "signal": Supervisor._op_signal,  # noqa: SLF001
+    "status": Supervisor._op_status,  # noqa: SLF001
+    "unpause": Supervisor._op_pause,  # noqa: SLF001
+    "wait": Supervisor._op_wait,  # noqa: SLF001
+}

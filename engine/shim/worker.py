@@ -59,7 +59,7 @@ def describe(error: BaseException) -> dict[str, object]:
             path=path,
             reason="" if error.errno else str(error),
         )
-    import traceback  # noqa: PLC0415 - only for a defect of ours
+    import traceback  # only for a defect of ours
 
     where = "".join(traceback.format_exception(error)[-3:]).strip()
     return wire.failure("RuntimeFailure", stage="worker", reason=f"{type(error).__name__}: {error}\n{where}")
@@ -133,7 +133,7 @@ def _start_session(body: dict[str, object]) -> dict[str, int]:
             for number in (signal.SIGPIPE, signal.SIGXFSZ):
                 signal.signal(number, signal.SIG_DFL)
             os.chdir(str(body["cwd"]))
-            os.execvpe(argv[0], argv, env)
+            os.execvpe(argv[0], argv, env)  # noqa: S606 - a program of ours, no shell wanted
         except OSError as error:
             os.write(write_end, str(error.errno).encode())
         finally:

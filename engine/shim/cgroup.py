@@ -1,0 +1,151 @@
+"""Owns writes to the cgroup files that a bundle lists: make, join, freeze, kill; refuses to choose any.
+
+Works for v1, v2 and both at once: the bundle names files, never a version (except for the freezer).
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+from time import monotonic, sleep
+from typing import TYPE_CHECKING
+
+from engine.shim.refusal import refuse
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from engine.shim.refusal import Stage
+
+_SECONDS = 10.0
+
+
+def create(cgroup: dict, stage: Stage) -> None:  # type: ignore[type-arg]  # JSON
+    """Make the directories and write the limits, in the bundle's order."""
+    for path in cgroup.get("create", ()):
+        stage("creating the cgroup", path)
+        os.makedirs(path, 0o755, exist_ok=True)
+    for path, value in cgroup.get("writes", ()):
+        stage(f"writing {value!r} to the cgroup", path)
+        write(path, str(value))
+
+
+def join(procs: Iterable[str], pid: int = 0) -> None:
+    """Move ``pid`` (0: this process) into the cgroups whose cgroup.procs or tasks files are ``procs``."""
+    for path in procs:
+        write(path, str(pid))
+
+
+def write(path: str, value: str) -> None:
+    """One write(2): cgroup files take or refuse a value as a whole."""
+    fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        os.write(fd, value.encode())
+    except OSError as error:
+        error.filename = path
+        raise
+    finally:
+        os.close(fd)
+
+
+def members(directory: str) -> list[int]:
+    """The pids in ``directory`` and below it; none if it does not exist."""
+    pids: list[int] = []
+    for folder, _, _ in os.walk(directory):
+        try:
+            with open(f"{folder}/cgroup.procs", encoding="ascii") as procs:
+                pids += [int(line) for line in procs]
+        except OSError:
+            pass  # removed meanwhile, or a threaded cgroup: its processes are its parent's
+    return pids
+
+
+def destroy(directories: Iterable[str], *, spare: int = 0) -> list[str]:
+    """Kill everything in ``directories`` (except the pid ``spare``) and remove them; returns what is left.
+
+    A process may be stuck in the kernel: after ten seconds the directory is left for the next one who tries.
+    """
+    end = monotonic() + _SECONDS
+    waiting = [path for path in directories if os.path.isdir(path)]
+    pause = 0.0005
+    while waiting:
+        waiting = [path for path in waiting if not _remove(path)]
+        if not waiting or monotonic() > end:
+            break
+        for path in waiting:
+            kill(path, spare=spare)
+        sleep(pause)
+        pause = min(pause * 2, 0.05)
+    return waiting
+
+
+def kill(directory: str, *, spare: int = 0) -> None:
+    """SIGKILL to every process in ``directory`` and below; frozen ones are thawed first."""
+    try:
+        write(f"{directory}/cgroup.kill", "1")  # v2, from Linux 5.14
+    except OSError:
+        pass
+    else:
+        return
+    for pid in members(directory):
+        if pid not in (spare, os.getpid()):
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+    if os.path.exists(f"{directory}/freezer.state"):
+        write(f"{directory}/freezer.state", "THAWED")
+
+
+def _remove(directory: str) -> bool:
+    """rmdir(2) ``directory`` and the cgroups that the container made below it; False while it is in use."""
+    for folder, _, _ in os.walk(directory, topdown=False):
+        try:
+            os.rmdir(folder)
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            if error.errno in (errno.EBUSY, errno.ENOTEMPTY):
+                return False
+            raise
+    return True
+
+
+def freeze(freezer: dict, *, frozen: bool) -> None:  # type: ignore[type-arg]  # JSON
+    """Stop or continue every process of the cgroup; returns when the kernel says so, refuses after 10 s."""
+    directory, end = freezer["dir"], monotonic() + _SECONDS
+    if freezer["version"] == 1:
+        wanted = "FROZEN" if frozen else "THAWED"
+        while True:
+            write(f"{directory}/freezer.state", wanted)
+            if _read(f"{directory}/freezer.state").strip() == wanted:
+                return
+            _wait(end, frozen=frozen)
+    write(f"{directory}/cgroup.freeze", str(int(frozen)))
+    while f"frozen {int(frozen)}" not in _read(f"{directory}/cgroup.events"):
+        _wait(end, frozen=frozen)
+
+
+def _wait(end: float, *, frozen: bool) -> None:
+    if monotonic() > end:
+        verb = "pausing" if frozen else "unpausing"
+        raise refuse(verb, "its processes did not change their state within 10 seconds")
+    sleep(0.002)
+
+
+def oom_kills(path: str | None) -> int:
+    """How many processes the kernel has killed for memory: from memory.events (v2) or memory.oom_control."""
+    if not path:
+        return 0
+    try:
+        lines = _read(path).splitlines()
+    except OSError:
+        return 0
+    counts = dict(line.split(maxsplit=1) for line in lines if " " in line)
+    return int(counts.get("oom_kill", 0))
+
+
+def _read(path: str) -> str:
+    with open(path, encoding="ascii") as file:
+        return file.read()

@@ -1,0 +1,254 @@
+"""Owns what one container takes from the host: lock, ports, cgroup, init, network; gives all of it back.
+
+Refuses to talk to clients: that is the supervisor's. A build step is the same without lock and socket.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import select
+import signal
+import socket
+from time import time_ns
+
+from engine.shim import cgroup, linux, netlink_send, sandbox, state, wire, worker
+from engine.shim.refusal import Refusal, Stage
+
+_PACKET = 65536
+
+
+class Container:
+    """One container, from its bundle to its end; ``outputs`` maps descriptors to streams (1, 2)."""
+
+    def __init__(self, bundle: dict) -> None:  # type: ignore[type-arg]  # JSON
+        self.bundle = bundle
+        self.cgroup: dict = bundle.get("cgroup") or {}  # type: ignore[type-arg]
+        self.step = bool(bundle.get("step"))
+        self.stage = Stage("starting the container")
+        self.pid = 0
+        self.pidfd = -1
+        self.pid_start_time = 0
+        self.started_at = 0
+        self.outputs: dict[int, int] = {}
+        self.input = -1
+        self.terminal = -1
+        self.listener: socket.socket | None = None
+        self._lock: int | None = None
+        self._ports: list[socket.socket] = []
+        self._held: list[int] = []
+        self._network_up = False
+        self._cgroup_made = False
+
+    def start(self, asker: int) -> None:
+        """Take the rest and execute the command; raises Refusal, OSError. ``asker`` hung up ends a step."""
+        for port in (self.bundle.get("network") or {}).get("ports", ()):
+            self._ports.append(_bind(port))
+        self._cgroup_made = True
+        cgroup.create(self.cgroup, self.stage)
+        self.stage("starting the container")
+        channel = self._fork_init()
+        with channel:
+            self._follow(channel, asker)
+        self.started_at = time_ns()
+        if not self.step:
+            self.write_state("running")
+
+    def claim(self) -> None:
+        """The lock, then what only its holder may write: the bundle for who cleans up, the socket."""
+        if self.step:
+            return
+        bundle, run_dir = self.bundle, self.bundle["run_dir"]
+        self.stage("making the run folder", run_dir)
+        os.makedirs(run_dir, 0o700, exist_ok=True)
+        self._lock = state.take_lock(bundle["lock_path"])
+        if self._lock is None:
+            name = bundle.get("name") or bundle["id"]
+            reason = f"container {name} is already running"
+            raise Refusal(wire.failure("Conflict", kind="container", name=name, reason=reason))
+        state.write_json(f"{run_dir}/bundle.json", bundle, durable=False)
+        path = bundle["socket_path"]
+        state.remove(path)
+        self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+        self.listener.bind(path)
+        os.chmod(path, 0o600)
+        self.listener.listen(64)
+
+    def _fork_init(self) -> socket.socket:
+        """Fork the container's init; returns the channel on which it reports (see ``sandbox``)."""
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        streams = [] if self.bundle.get("tty") else self._make_pipes()
+        new_pids = "pid" in self.bundle["namespaces"]
+        if new_pids:
+            own = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
+            linux.unshare(linux.CLONE_NEWPID)
+        self.pid = os.fork()
+        if self.pid == 0:
+            ours.close()
+            sandbox.become_init(self.bundle, theirs, streams)
+        if new_pids:
+            linux.setns(own, linux.CLONE_NEWPID)  # children of ours that follow are not the container's
+            os.close(own)
+        self.pidfd = os.pidfd_open(self.pid)
+        self.pid_start_time = worker.process_start_time(self.pid)
+        theirs.close()
+        for fd in streams:
+            os.close(fd)
+        return ours
+
+    def _make_pipes(self) -> list[int]:
+        """The container's ends of its standard streams; ours are kept non-blocking."""
+        if self.bundle.get("stdin_open"):
+            stdin, self.input = os.pipe()
+            os.set_blocking(self.input, False)
+        else:
+            stdin = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+        streams = [stdin]
+        for stream in (1, 2):
+            ours, theirs = os.pipe()
+            os.set_blocking(ours, False)
+            self.outputs[ours] = stream
+            streams.append(theirs)
+        return streams
+
+    def _follow(self, channel: socket.socket, asker: int) -> None:
+        """Do our part of the sandbox until the command is executed."""
+        poller = select.poll()
+        poller.register(channel, select.POLLIN)
+        if self.step:
+            poller.register(asker, select.POLLRDHUP)
+        while True:
+            if any(fd == asker for fd, _ in poller.poll()):
+                raise BrokenPipeError(errno.EPIPE, "the build was cancelled")
+            packet, descriptors, _, _ = socket.recv_fds(channel, _PACKET, 4, socket.MSG_CMSG_CLOEXEC)
+            if not packet:
+                return
+            message = json.loads(packet)
+            if message["at"] == "failed":
+                raise Refusal(message["error"])
+            if message["at"] == "terminal":
+                self._take_terminal(descriptors)
+            else:
+                self._connect_network()
+                channel.send(b"1")
+
+    def _take_terminal(self, descriptors: list[int]) -> None:
+        self.terminal, slave = descriptors
+        self._held.append(slave)  # a terminal that nobody has open hangs up; the next process opens it again
+        os.set_blocking(self.terminal, False)
+        self.outputs[self.terminal] = 1
+        if self.bundle.get("stdin_open"):
+            self.input = os.dup(self.terminal)
+
+    def _connect_network(self) -> None:
+        network = self.bundle["network"]
+        netns = os.open(f"/proc/{self.pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+        os.dup2(netns, wire.NETNS_FD, inheritable=False)
+        os.close(netns)
+        self._network_up = True
+        try:
+            netlink_send.send(network.get("host", []))
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise Refusal(
+                wire.failure("NetworkFailure", operation="connecting the container", reason=reason)
+            ) from error
+        finally:
+            os.close(wire.NETNS_FD)
+
+    def signal(self, number: int) -> None:
+        """Send a signal to init; a frozen one is thawed to die."""
+        signal.pidfd_send_signal(self.pidfd, number)
+        freezer = self.cgroup.get("freezer")
+        if number == signal.SIGKILL and freezer:
+            cgroup.freeze(freezer, frozen=False)
+
+    def reap(self) -> int:
+        """Wait for init; its exit code, 128 + n for a signal."""
+        _, status = os.waitpid(self.pid, 0)
+        code = os.waitstatus_to_exitcode(status)
+        return code if code >= 0 else 128 - code
+
+    def was_killed_for_memory(self) -> bool:
+        """Whether the kernel killed a process of this container because its memory limit was reached."""
+        return cgroup.oom_kills(self.cgroup.get("memory_events")) > 0
+
+    def write_state(self, status: str, *, exit_code: int = 0, oom_killed: bool = False) -> None:
+        """The facts, by rename (see DESIGN: only the supervisor writes them while it lives)."""
+        exited = status == "exited"
+        facts = {
+            "version": 1,
+            "status": status,
+            "pid": 0 if exited else self.pid,
+            "pid_start_time": 0 if exited else self.pid_start_time,
+            "exit_code": exit_code,
+            "error": "",
+            "oom_killed": oom_killed,
+            "started_at": self.started_at,
+            "finished_at": time_ns() if exited else 0,
+        }
+        # What goes away at once need not survive a loss of power, and neither does "running".
+        state.write_json(
+            self.bundle["state_path"], facts, durable=exited and not self.bundle.get("auto_remove")
+        )
+
+    def kill_all(self) -> None:
+        """SIGKILL to everything in the container that is left after its init; the cgroups are removed."""
+        if self._cgroup_made:
+            cgroup.destroy(self.cgroup.get("kill", ()))
+            self._cgroup_made = False
+
+    def release(self) -> None:
+        """Give ports, network and devices back; the lock is still held."""
+        if self._network_up:
+            netlink_send.send_all(self.bundle["network"].get("teardown", []))
+            self._network_up = False
+        for port in self._ports:
+            port.close()
+        for fd in self._held:
+            os.close(fd)
+        self._held, self._ports = [], []
+
+    def unclaim(self) -> None:
+        """Remove the run folder and give the lock back: from now on the container can be started again."""
+        if self.listener is not None:
+            self.listener.close()
+            self.listener = None
+        if self._lock is not None:
+            state.remove(self.bundle["run_dir"])
+            os.close(self._lock)
+            self._lock = None
+
+    def undo(self) -> None:
+        """After a start that failed: nothing is left."""
+        if self.pid:
+            try:
+                os.kill(self.pid, signal.SIGKILL)
+                os.waitpid(self.pid, 0)
+            except (ProcessLookupError, ChildProcessError):
+                pass
+        self.kill_all()
+        self.release()
+        self.unclaim()
+
+
+def _bind(port: dict) -> socket.socket:  # type: ignore[type-arg]
+    """Hold a published port: bound, never listening; the network's rules answer for it."""
+    address, number, protocol = port.get("host_ip") or "0.0.0.0", port["host_port"], port["protocol"]
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    held = socket.socket(family, socket.SOCK_STREAM if protocol == "tcp" else socket.SOCK_DGRAM)
+    try:
+        if family == socket.AF_INET6:
+            held.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        held.bind((address, number))
+    except OSError as error:
+        held.close()
+        taken = error.errno == errno.EADDRINUSE
+        reason = "port is already allocated" if taken else (error.strerror or str(error)).lower()
+        remedy = f"Choose another host port, or stop what uses {number}/{protocol}." if taken else ""
+        operation = f"Bind for {address}:{number} failed"
+        raise Refusal(
+            wire.failure("NetworkFailure", operation=operation, reason=reason, remedy=remedy)
+        ) from error
+    return held

@@ -1,0 +1,245 @@
+"""Owns the last steps before the container's command: who it is, what it may do, its execution.
+
+Used by the container's init and by exec, already inside the container's root and namespaces. Refuses to know
+the host: users and groups are the image's, programs are looked up in the container's PATH.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import select
+import signal
+import stat
+from typing import TYPE_CHECKING
+
+from engine.shim import linux, wire
+from engine.shim.refusal import Refusal, refuse
+
+if TYPE_CHECKING:
+    from engine.shim.refusal import Stage
+
+_MAX_ID = 2147483647
+_DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_DATABASE_LIMIT = 16 << 20
+
+
+def resolve_user(user: str, extra_groups: list[str]) -> tuple[int, int, list[int], str]:
+    """uid, gid, supplementary groups and home directory of ``user`` ("name|uid[:group|gid]", "" is root).
+
+    The rules are Docker's: an unknown number is taken as it is, an unknown name is refused, a group that is
+    given replaces the user's supplementary ones.
+    """
+    name, _, group = user.partition(":")
+    users = _entries("/etc/passwd", 7)
+    entry = _find(users, name or "0", 2)
+    if entry:
+        uid, gid, home, login = int(entry[2]), int(entry[3]), entry[5] or "/", entry[0]
+    elif not name or name.isdigit():
+        uid, gid, home, login = _number(name or "0"), 0, "/", ""
+    else:
+        raise refuse(f"unable to find user {name}", "no matching entries in passwd file")
+    groups = _entries("/etc/group", 3)
+    if group:
+        gid = _group_id(groups, group)
+        supplementary: list[int] = []
+    else:
+        supplementary = [int(row[2]) for row in groups if login and login in ",".join(row[3:]).split(",")]
+    supplementary += [_group_id(groups, extra) for extra in extra_groups]
+    return uid, gid, list(dict.fromkeys([gid, *supplementary])), home
+
+
+def _group_id(groups: list[list[str]], group: str) -> int:
+    entry = _find(groups, group, 2)
+    if entry:
+        return int(entry[2])
+    if group.isdigit():
+        return _number(group)
+    raise refuse(f"unable to find group {group}", "no matching entries in group file")
+
+
+def _number(text: str) -> int:
+    if int(text) > _MAX_ID:
+        raise refuse(text, f"uids and gids must be in range 0-{_MAX_ID}")
+    return int(text)
+
+
+def _find(entries: list[list[str]], key: str, number_field: int) -> list[str] | None:
+    return next((entry for entry in entries if key in (entry[0], entry[number_field])), None)
+
+
+def _entries(path: str, fields: int) -> list[list[str]]:
+    """The well-formed rows of passwd(5) or group(5); none where the file is missing or no plain file."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    except OSError:
+        return []
+    with os.fdopen(fd, "rb") as file:
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            return []
+        text = file.read(_DATABASE_LIMIT).decode("utf-8", "surrogateescape")
+    rows = [line.strip().split(":") for line in text.splitlines() if line and not line.startswith("#")]
+    # The numbers of a row are its third field and, for users, its fourth.
+    return [
+        row
+        for row in rows
+        if len(row) >= fields and all(n.isdigit() for n in row[2 : 4 if fields == 7 else 3])
+    ]
+
+
+def execute(process: dict, stage: Stage, *, alive: int) -> None:  # type: ignore[type-arg]  # JSON
+    """Become ``process["args"]``; raises Refusal or OSError when that cannot be. Standard streams are set.
+
+    ``alive`` is a descriptor that hangs up when the parent dies: after the credentials have changed (which
+    clears the parent-death signal) that is asked again.
+    """
+    uid, gid, groups, home = resolve_user(process.get("user", ""), process.get("groups") or [])
+    environment = dict(item.split("=", 1) for item in process["env"] if "=" in item)
+    environment.setdefault("HOME", home)
+    _enter_directory(process.get("cwd") or "/", stage)
+    _own_streams(uid)
+    _set_limits(process.get("rlimits") or [], stage)
+    stage("changing credentials")
+    _set_credentials(process["capabilities"], uid, gid, groups)
+    if process.get("no_new_privileges"):
+        linux.prctl(linux.PR_SET_NO_NEW_PRIVS, 1)
+    linux.prctl(linux.PR_SET_PDEATHSIG, signal.SIGKILL)
+    if _hung_up(alive):
+        os._exit(1)
+    _reset_signals()
+    stage("executing")
+    args = [str(argument) for argument in process["args"]]
+    if process.get("init"):
+        args = ["/sbin/docker-init", "--", *args]
+    _exec(args, environment)
+
+
+def _enter_directory(cwd: str, stage: Stage) -> None:
+    stage("changing to the working directory", cwd)
+    os.makedirs(cwd, 0o755, exist_ok=True)
+    os.chdir(cwd)
+    if not os.getcwd().startswith("/"):
+        raise refuse("changing to the working directory", "it is outside of the container's root", path=cwd)
+
+
+def _own_streams(uid: int) -> None:
+    """The command may open /dev/stdout and the like again, whoever it runs as."""
+    for fd in (0, 1, 2):
+        status = os.fstat(fd)
+        if uid != status.st_uid and not stat.S_ISREG(status.st_mode) and status.st_rdev != os.makedev(1, 3):
+            try:
+                os.fchown(fd, uid, -1)
+            except OSError:
+                pass  # a socket, or a read-only file system: it can be used all the same
+
+
+def _set_limits(limits: list[list], stage: Stage) -> None:  # type: ignore[type-arg]
+    for name, soft, hard in limits:
+        full = name.upper() if name.upper().startswith("RLIMIT_") else f"RLIMIT_{name.upper()}"
+        stage(f"setting ulimit {name.lower().removeprefix('rlimit_')}")
+        resource.setrlimit(getattr(resource, full), (soft, hard))
+
+
+def _set_credentials(sets: dict[str, int], uid: int, gid: int, groups: list[int]) -> None:
+    _, own, _ = linux.capget()
+    bounding = sets["bounding"] & own
+    for number in range(64):
+        if not bounding >> number & 1:
+            try:
+                linux.prctl(linux.PR_CAPBSET_DROP, number)
+            except OSError:
+                break  # past the last capability of this kernel
+    os.setgroups(groups)
+    os.setresgid(gid, gid, gid)
+    ambient = sets.get("ambient", 0) & own
+    if uid:
+        # Nothing but the ambient set survives the exec of another user; it must not help before it either.
+        permitted = effective = inheritable = ambient
+        linux.prctl(linux.PR_SET_KEEPCAPS, 1)
+        os.setresuid(uid, uid, uid)
+    else:
+        permitted, effective = sets["permitted"] & own, sets["effective"] & own
+        inheritable = sets.get("inheritable", 0) & own
+    linux.capset(effective, permitted, inheritable)
+    for number in range(64):
+        if ambient >> number & 1:
+            linux.prctl(linux.PR_CAP_AMBIENT, linux.PR_CAP_AMBIENT_RAISE, number)
+
+
+def _hung_up(fd: int) -> bool:
+    poller = select.poll()
+    poller.register(fd, 0)
+    return bool(poller.poll(0))
+
+
+def _reset_signals() -> None:
+    """Python ignores SIGPIPE and SIGXFSZ, and an ignored signal stays ignored through an exec."""
+    for number in range(1, signal.NSIG):
+        if number not in (signal.SIGKILL, signal.SIGSTOP) and signal.getsignal(number) is not signal.SIG_DFL:
+            try:
+                signal.signal(number, signal.SIG_DFL)
+            except (OSError, ValueError):
+                pass  # reserved by the C library
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+
+
+def _exec(args: list[str], environment: dict[str, str]) -> None:
+    try:
+        linux.close_range(3, flags=linux.CLOSE_RANGE_CLOEXEC)
+    except OSError:
+        pass  # before Linux 5.11; all of ours are close-on-exec anyway
+    name = args[0]
+    own = os.stat("/proc/self/exe") if os.path.exists("/proc/self/exe") else None
+    if "/" in name:
+        raise _exec_error(name, _try_exec(name, args, environment, own), searched=False)
+    found: OSError = FileNotFoundError(2, "")
+    for folder in environment.get("PATH", _DEFAULT_PATH).split(":"):
+        error = _try_exec(os.path.join(folder or ".", name), args, environment, own)
+        if not isinstance(error, (FileNotFoundError, NotADirectoryError, PermissionError)):
+            found = error
+            break
+    raise _exec_error(name, found, searched=True)
+
+
+def _try_exec(path: str, args: list[str], environment: dict[str, str], own: os.stat_result | None) -> OSError:
+    try:
+        status = os.stat(path)
+        if own is not None and os.path.samestat(own, status):
+            # A link of the image to /proc/self/exe would hand our own interpreter to the container.
+            return PermissionError(13, os.strerror(13), path)
+        if stat.S_ISDIR(status.st_mode):
+            return IsADirectoryError(21, "is a directory", path)
+        os.execve(path, args, environment)
+    except OSError as error:
+        return error
+    raise AssertionError("execve returned")
+
+
+def _exec_error(name: str, error: OSError, *, searched: bool) -> Refusal:
+    """Docker's words: see runc's and the Go library's ``exec`` errors."""
+    if isinstance(error, (FileNotFoundError, NotADirectoryError)):
+        if searched:
+            return Refusal(
+                wire.failure(
+                    "CommandNotFound", stage="exec", reason=f'"{name}": executable file not found in $PATH'
+                )
+            )
+        exists = os.path.exists(name)
+        reason = (
+            f'"{name}": no such file or directory'
+            if exists
+            else f'"{name}": stat {name}: no such file or directory'
+        )
+        remedy = "The interpreter or loader that it names is not in the image." if exists else ""
+        return Refusal(wire.failure("CommandNotFound", stage="exec", reason=reason, errno_=2, remedy=remedy))
+    if isinstance(error, IsADirectoryError):
+        if searched:
+            return Refusal(
+                wire.failure(
+                    "CommandNotFound", stage="exec", reason=f'"{name}": executable file not found in $PATH'
+                )
+            )
+        reason = f'"{name}": is a directory'
+    else:
+        reason = f'"{name}": {(error.strerror or str(error)).lower()}'
+    return Refusal(wire.failure("CommandNotExecutable", stage="exec", reason=reason, errno_=error.errno or 0))

@@ -1,0 +1,178 @@
+"""Owns the way from a fresh fork to the container's command: namespaces, root, terminal, execution.
+
+``become_init`` runs in the process that becomes the container's pid 1, ``join`` in one that enters a running
+container. Both speak to their parent on ``channel`` (a SOCK_SEQPACKET socket, one JSON object a packet):
+
+    {"at": "namespaces"}        the network namespace exists (init only; sent if the parent waits for it);
+                                the parent answers one byte when its end of the network stands
+    {"at": "terminal"} + fds    the terminal's master and slave
+    {"at": "failed", "error": the body of an ERROR frame}
+    end of file                 the command has been executed
+
+Refuses to return: after any failure the process ends.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import signal
+import socket
+import struct
+
+from engine.shim import cgroup, linux, netlink_send, process, rootfs, terminal
+from engine.shim.refusal import Stage
+
+_FLAGS = {
+    "mount": linux.CLONE_NEWNS,
+    "uts": linux.CLONE_NEWUTS,
+    "ipc": linux.CLONE_NEWIPC,
+    "net": linux.CLONE_NEWNET,
+    "cgroup": linux.CLONE_NEWCGROUP,
+    "pid": linux.CLONE_NEWPID,
+}
+_SIOCGIFFLAGS, _SIOCSIFFLAGS = 0x8913, 0x8914
+_IFF_UP = 1
+
+
+def flags_of(names: list[str], *, but: str = "") -> int:
+    """CLONE_NEW* of the namespaces in ``names`` except ``but``."""
+    flags = 0
+    for name in names:
+        if name != but:
+            flags |= _FLAGS[name]
+    return flags
+
+
+def become_init(bundle: dict, channel: socket.socket, streams: list[int]) -> None:  # type: ignore[type-arg]
+    """Set the sandbox up around this process and execute the command. ``streams``: 0, 1, 2 or none."""
+    stage = Stage("starting")
+    try:
+        linux.prctl(linux.PR_SET_PDEATHSIG, signal.SIGKILL)
+        linux.prctl(linux.PR_SET_DUMPABLE, 0)
+        os.setsid()
+        os.umask(0o022)
+        _enter_namespaces(bundle, stage)
+        if bundle.get("network"):
+            channel.send(b'{"at": "namespaces"}')
+        _set_up_root(bundle, stage)
+        _finish_network(bundle, channel, stage)
+        _set_streams(bundle, bundle.get("size"), channel, streams, stage)
+        process.execute(bundle["process"], stage, alive=channel.fileno())
+    except BaseException as error:
+        _fail(channel, stage.explain(error))
+    os._exit(1)
+
+
+def join(  # noqa: PLR0913 - the parts of one exec
+    bundle: dict,  # type: ignore[type-arg]
+    wanted: dict,  # type: ignore[type-arg]
+    pidfd: int,
+    channel: socket.socket,
+    streams: list[int],
+    size: list[int] | None,
+) -> None:
+    """Enter the container of the process ``pidfd`` and execute ``wanted`` (a process) in it."""
+    stage = Stage("joining the container")
+    try:
+        linux.prctl(linux.PR_SET_PDEATHSIG, signal.SIGKILL)
+        linux.prctl(linux.PR_SET_DUMPABLE, 0)
+        os.setsid()
+        os.umask(0o022)
+        cgroup.join((bundle.get("cgroup") or {}).get("procs", ()))
+        _set_oom_score(wanted, stage)
+        flags = flags_of(bundle["namespaces"], but="pid")
+        if bundle.get("netns_of"):
+            flags |= linux.CLONE_NEWNET
+        linux.setns(pidfd, flags)
+        os.close(pidfd)
+        _set_streams({"tty": wanted.get("tty")}, size, channel, streams, stage)
+        process.execute(wanted, stage, alive=channel.fileno())
+    except BaseException as error:
+        _fail(channel, stage.explain(error))
+    os._exit(1)
+
+
+def _fail(channel: socket.socket, error: dict[str, object]) -> None:
+    try:
+        channel.send(json.dumps({"at": "failed", "error": error}).encode())
+    except OSError:
+        pass  # the parent is gone: nobody is left to be told
+    os._exit(1)
+
+
+def _enter_namespaces(bundle: dict, stage: Stage) -> None:  # type: ignore[type-arg]
+    stage("joining the cgroup")
+    cgroup.join(
+        (bundle.get("cgroup") or {}).get("procs", ())
+    )  # before the cgroup namespace, whose root it becomes
+    if bundle.get("netns_of"):
+        stage("joining the network namespace of another container")
+        netns = os.open(f"/proc/{bundle['netns_of']}/ns/net", os.O_RDONLY)
+        linux.setns(netns, linux.CLONE_NEWNET)
+        os.close(netns)
+    stage("making namespaces")
+    linux.unshare(flags_of(bundle["namespaces"], but="pid"))
+    try:
+        linux.join_session_keyring()
+    except OSError:
+        pass  # a kernel without keys has none to leak
+
+
+def _set_up_root(bundle: dict, stage: Stage) -> None:  # type: ignore[type-arg]
+    _set_oom_score(bundle["process"], stage)
+    rootfs.enter(bundle, stage)
+    if "uts" in bundle["namespaces"] and bundle.get("hostname"):
+        stage("setting the hostname")
+        linux.sethostname(bundle["hostname"])
+    rootfs.seal(bundle, stage)
+
+
+def _set_oom_score(wanted: dict, stage: Stage) -> None:  # type: ignore[type-arg]
+    score = wanted.get("oom_score_adj")
+    if score is None:
+        return
+    stage("setting oom_score_adj")
+    with open("/proc/self/oom_score_adj", "w", encoding="ascii") as file:
+        file.write(str(score))
+
+
+def _finish_network(bundle: dict, channel: socket.socket, stage: Stage) -> None:  # type: ignore[type-arg]
+    network = bundle.get("network")
+    if network:
+        stage("waiting for the host's side of the network")
+        if not channel.recv(1):
+            os._exit(1)
+        stage("configuring the network inside the container")
+        netlink_send.send(network.get("container", []))
+    elif "net" in bundle["namespaces"]:
+        stage("bringing up the loopback interface")
+        _bring_up_loopback()
+
+
+def _bring_up_loopback() -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as probe:
+        request = struct.pack("16sH14x", b"lo", 0)
+        (flags,) = struct.unpack_from("H", fcntl.ioctl(probe, _SIOCGIFFLAGS, request), 16)
+        fcntl.ioctl(probe, _SIOCSIFFLAGS, struct.pack("16sH14x", b"lo", flags | _IFF_UP))
+
+
+def _set_streams(
+    bundle: dict,  # type: ignore[type-arg]
+    size: list[int] | None,
+    channel: socket.socket,
+    streams: list[int],
+    stage: Stage,
+) -> None:
+    if not bundle.get("tty"):
+        for standard, fd in enumerate(streams):
+            os.dup2(fd, standard)
+        return
+    stage("opening a terminal", "/dev/pts/ptmx")
+    master, slave, path = terminal.open_terminal(size)
+    if "namespaces" in bundle:
+        rootfs.bind_console(path)
+    socket.send_fds(channel, [b'{"at": "terminal"}'], [master, slave])
+    os.close(master)
+    terminal.take_terminal(slave)

@@ -1,0 +1,105 @@
+"""Owns what a supervisor leaves on disk: its lock, state.json, its lines of the journal; refuses SQLite."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import stat
+import struct
+from time import time_ns
+
+_FLOCK = struct.Struct("hh4xqqi4x")
+
+
+def take_lock(path: str) -> int | None:
+    """A descriptor that holds the record lock of ``path`` as long as this process lives; None if taken.
+
+    Whoever cleans up removes the file while holding its lock: so the name is looked at again after locking.
+    """
+    while True:
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.lockf(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except (BlockingIOError, PermissionError):
+            os.close(fd)
+            return None
+        try:
+            if os.path.samestat(os.fstat(fd), os.stat(path)):
+                return fd
+        except FileNotFoundError:
+            pass
+        os.close(fd)
+        os.makedirs(os.path.dirname(path), 0o700, exist_ok=True)
+
+
+def lock_holder(path: str) -> int:
+    """The pid of the supervisor that holds the lock of ``path``; 0 if there is none."""
+    try:
+        fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return 0
+    try:
+        asked = _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
+        kind, _, _, _, pid = _FLOCK.unpack(fcntl.fcntl(fd, fcntl.F_GETLK, asked))
+    finally:
+        os.close(fd)
+    return 0 if kind == fcntl.F_UNLCK else pid
+
+
+def write_json(path: str, value: object, *, durable: bool) -> None:
+    """Replace the file at ``path`` by rename; ``durable``: it survives a loss of power from then on."""
+    temporary = f"{path}.new"
+    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    try:
+        os.write(fd, json.dumps(value).encode())
+        if durable:
+            os.fsync(fd)
+    finally:
+        os.close(fd)
+    os.rename(temporary, path)
+
+
+def append_event(bundle: dict, action: str, **attributes: str) -> None:  # type: ignore[type-arg]  # JSON
+    """One line of the journal (``engine.events.Event``) about this container, in one O_APPEND write."""
+    path = bundle.get("events_path")
+    if not path:
+        return
+    event = {
+        "time": time_ns(),
+        "type": "container",
+        "action": action,
+        "id": bundle["id"],
+        "attributes": {**bundle.get("event_attributes", {}), **attributes},
+    }
+    fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
+    try:
+        os.write(fd, json.dumps(event).encode() + b"\n")
+    finally:
+        os.close(fd)
+
+
+def remove(path: str) -> None:
+    """Remove the file or tree at ``path``, following no link; what cannot be removed is left to a later sweep.
+
+    (shutil would cost a supervisor half a megabyte of imports.)
+    """
+    try:
+        if stat.S_ISDIR(os.lstat(path).st_mode):
+            for folder, folders, files in os.walk(path, topdown=False):
+                for name in files:
+                    os.unlink(f"{folder}/{name}")
+                for name in folders:
+                    _remove_folder(f"{folder}/{name}")
+            os.rmdir(path)
+        else:
+            os.unlink(path)
+    except OSError:
+        pass
+
+
+def _remove_folder(path: str) -> None:
+    if os.path.islink(path):
+        os.unlink(path)
+    else:
+        os.rmdir(path)
