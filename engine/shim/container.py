@@ -47,6 +47,8 @@ class Container:
             self._ports.append(_bind(port))
         self._cgroup_made = True
         cgroup.create(self.cgroup, self.stage)
+        self.stage("leaving the caller's cgroup")
+        cgroup.join(self.cgroup.get("supervisor_procs", ()))
         self.stage("starting the container")
         channel = self._fork_init()
         with channel:
@@ -160,9 +162,8 @@ class Container:
     def signal(self, number: int) -> None:
         """Send a signal to init; a frozen one is thawed to die."""
         signal.pidfd_send_signal(self.pidfd, number)
-        freezer = self.cgroup.get("freezer")
-        if number == signal.SIGKILL and freezer:
-            cgroup.freeze(freezer, frozen=False)
+        if number == signal.SIGKILL:
+            cgroup.thaw(self.cgroup.get("kill", ()))
 
     def reap(self) -> int:
         """Wait for init; its exit code, 128 + n for a signal."""

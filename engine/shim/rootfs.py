@@ -103,15 +103,6 @@ def bind_console(slave_path: str) -> None:
     linux.mount(slave_path, "/dev/console", None, linux.MS_BIND)
 
 
-def _open_source(mount: dict, stage: Stage) -> int:  # type: ignore[type-arg]
-    """A detached clone of a bind's source, made while its propagation group is still the host's; else -1."""
-    if mount["type"] != "bind":
-        return -1
-    stage("opening the source of a bind mount", mount["source"])
-    recursive = linux.AT_RECURSIVE if "rbind" in mount["flags"] else 0
-    return linux.open_tree(linux.AT_FDCWD, mount["source"], linux.OPEN_TREE_CLONE | recursive)
-
-
 def mount_overlay(rootfs: dict, stage: Stage) -> str:  # type: ignore[type-arg]
     """Mount the overlay over its own upper directory (only this namespace sees that); returns the path.
 
@@ -138,6 +129,15 @@ def mount_overlay(rootfs: dict, stage: Stage) -> str:  # type: ignore[type-arg]
         for fd in held:
             os.close(fd)
     return str(upper)
+
+
+def _open_source(mount: dict, stage: Stage) -> int:  # type: ignore[type-arg]
+    """A detached clone of a bind's source, made while its propagation group is still the host's; else -1."""
+    if mount["type"] != "bind":
+        return -1
+    stage("opening the source of a bind mount", mount["source"])
+    recursive = linux.AT_RECURSIVE if "rbind" in mount["flags"] else 0
+    return linux.open_tree(linux.AT_FDCWD, mount["source"], linux.OPEN_TREE_CLONE | recursive)
 
 
 def _overlay_options(lowers: list[str], upper: str, work: str) -> str:

@@ -36,8 +36,6 @@ def main(descriptors: list[int]) -> None:
         bundle["size"] = request["size"]
     container = Container(bundle)
     try:
-        container.stage("leaving the caller's cgroup")
-        cgroup.join(container.cgroup.get("supervisor_procs", ()))
         container.claim()
         supervisor = Supervisor(container)
         container.start(answer)
