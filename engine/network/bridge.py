@@ -21,13 +21,13 @@ from engine.errors import NetworkFailure, PermissionRequired
 from engine.network import plan
 from engine.network.addresses import routes_from_trie
 from engine.network.template import NETLINK_NETFILTER
+from engine.records import Endpoint, Network, PortBinding
 from engine.shim import netlink_send
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from engine.network.template import Item, Templates
-    from engine.records import Network
 
 _IP_FORWARD = "/proc/sys/net/ipv4/ip_forward"
 _FIB_TRIE = "/proc/net/fib_trie"
@@ -66,6 +66,7 @@ def make(templates: Templates, network: Network) -> tuple[str, ...]:
     warnings = _set_sysctls(bridge)
     table = plan.bridge_table_plan(bridge, network.subnet, internal=network.internal)
     _send(f"set up nftables for bridge {bridge}", _replacing(templates, bridge, table))
+    _encode_ahead(templates, network, mtu)
     return warnings
 
 
@@ -109,6 +110,22 @@ def read_text(path: str) -> str:
             return file.read()
     except OSError:
         return ""
+
+
+def _encode_ahead(templates: Templates, network: Network, mtu: int) -> None:
+    """Have the shapes of usual containers ready: pyroute2 is loaded now, and later it need not be."""
+    length = int(network.subnet.partition("/")[2])
+    address = network.gateway
+    for gateway in ("", address):
+        endpoint = Endpoint(network="", address=address, prefix_length=length, gateway=gateway)
+        endpoint = msgspec.structs.replace(endpoint, mac_address=plan.mac_from_address(address))
+        ports = tuple(
+            PortBinding(container_port=1, host_port=1, host_ip=host_ip, protocol=protocol)
+            for host_ip in ("", address)
+            for protocol in ("tcp", "udp")
+        )
+        made = plan.endpoint_plan(network.id, network.bridge, endpoint, ports, mtu)
+        templates.items((*made.host, *made.container, plan.FindTable(plan.bridge_table(network.bridge))))
 
 
 def _replacing(templates: Templates, bridge: str, table: plan.Operations) -> tuple[Item, ...]:

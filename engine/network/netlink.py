@@ -108,9 +108,8 @@ def _link(
 
 
 def _veth_attributes(operation: plan.AddVeth) -> list[Any]:
+    # The peer cannot be made up: it would be opened before the kernel has tied the two together.
     peer = {
-        "flags": _UP,
-        "change": _UP,
         "attrs": [
             ["IFLA_IFNAME", operation.peer],
             ["IFLA_ADDRESS", operation.mac],

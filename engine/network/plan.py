@@ -108,7 +108,7 @@ class AddBridge(Value, frozen=True):
 
 
 class AddVeth(Value, frozen=True):
-    """A veth pair, both ends up: ``name`` is a port of ``bridge``, the peer is born in the container.
+    """A veth pair: ``name`` is a port of ``bridge`` and up, the peer is born in the container.
 
     The container's namespace is the descriptor ``engine.shim.wire.NETNS_FD`` of whoever sends.
     """
@@ -298,6 +298,7 @@ def endpoint_plan(
         AddAddress(
             CONTAINER_INTERFACE, endpoint.address, str(network.broadcast_address), endpoint.prefix_length
         ),
+        SetUp(CONTAINER_INTERFACE),
         *((AddDefaultRoute(endpoint.gateway),) if endpoint.gateway else ()),
     )
     return EndpointPlan(host, container, teardown)

@@ -26,7 +26,7 @@ _SOL_NETLINK = 270
 _NETLINK_CAP_ACK = 10
 _NETLINK_EXT_ACK = 11
 _BUFFER = 65536
-_SECONDS = 10.0
+_PATIENCE = struct.pack("@ll", 10, 0)
 
 
 def send(items: list[dict]) -> None:  # type: ignore[type-arg]  # JSON
@@ -60,7 +60,8 @@ def send_all(items: list[dict]) -> list[OSError]:  # type: ignore[type-arg]  # J
 
 def _open(family: int) -> socket.socket:
     opened = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, family)
-    opened.settimeout(_SECONDS)
+    # Not settimeout: Python would then wait for MSG_DONTWAIT as well.
+    opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _PATIENCE)
     opened.bind((0, 0))
     for option in (_NETLINK_CAP_ACK, _NETLINK_EXT_ACK):
         try:
@@ -86,7 +87,9 @@ def _send_one(opened: socket.socket, item: dict) -> None:  # type: ignore[type-a
         waiting = refusal is None and acks < item["expect_acks"]
         try:
             answer = opened.recv(_BUFFER, 0 if waiting else socket.MSG_DONTWAIT)
-        except BlockingIOError:
+        except BlockingIOError as error:
+            if waiting:
+                raise OSError(errno.ETIMEDOUT, "the kernel did not answer") from error
             break
         for number, words in _answers(answer):
             if number == 0:

@@ -1,0 +1,113 @@
+"""Owns what runs inside a lab's namespaces: the engine's networks, a server and a client."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import socket
+import sys
+from typing import Any
+
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
+
+import msgspec
+
+from engine.networks import Networks
+from engine.options import CreateNetworkOptions, PortSpec
+from engine.paths import Paths
+from engine.shim import netlink_send
+from engine.shim.wire import NETNS_FD
+from engine.store.database import Database
+from engine.store.journal import Journal
+
+_KINDS = {"tcp": socket.SOCK_STREAM, "udp": socket.SOCK_DGRAM}
+_PATIENCE = 1.5
+
+
+def networks(root: str) -> Networks:
+    paths = Paths(root=f"{root}/root", run=f"{root}/run")
+    os.makedirs(paths.root, exist_ok=True)
+    return Networks(paths, Database(paths.database), None, Journal(paths.events))  # type: ignore[arg-type]
+
+
+def show(value: Any) -> None:
+    print(msgspec.json.encode(value).decode())
+
+
+def attach(root: str, owner: str, options: str, netns: str) -> None:
+    wanted = json.loads(options)
+    ports = tuple(msgspec.convert(port, PortSpec) for port in wanted.pop("ports", ()))
+    attachment = asyncio.run(
+        networks(root).attach(
+            owner, "name", wanted.pop("network", "bridge"), ports, hostname=owner[:12], **wanted
+        )
+    )
+    descriptor = os.open(netns, os.O_RDONLY)
+    os.dup2(descriptor, NETNS_FD)
+    assert attachment.bundle is not None
+    netlink_send.send(attachment.bundle["host"])
+    show(attachment)
+
+
+def create(root: str, options: str) -> None:
+    show(asyncio.run(networks(root).create(msgspec.json.decode(options, type=CreateNetworkOptions))))
+
+
+def remove(root: str, ref: str) -> None:
+    show(asyncio.run(networks(root).remove(ref)))
+
+
+def listed(root: str) -> None:
+    show(asyncio.run(networks(root).list()))
+
+
+def release(root: str, owner: str) -> None:
+    asyncio.run(networks(root).release(owner))
+
+
+def send(items: str) -> None:
+    netlink_send.send(json.loads(items))
+
+
+def serve(protocol: str, address: str, port: str) -> None:
+    server = socket.socket(socket.AF_INET, _KINDS[protocol])
+    server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    server.bind((address, int(port)))
+    if protocol == "tcp":
+        server.listen()
+    print("ready", flush=True)
+    while True:
+        if protocol == "tcp":
+            connection, peer = server.accept()
+            connection.sendall(peer[0].encode())
+            connection.close()
+        else:
+            _, peer = server.recvfrom(100)
+            server.sendto(peer[0].encode(), peer)
+
+
+def ask(protocol: str, address: str, port: str) -> None:
+    with socket.socket(socket.AF_INET, _KINDS[protocol]) as client:
+        client.settimeout(_PATIENCE)
+        try:
+            client.connect((address, int(port)))
+            if protocol == "udp":
+                client.send(b"?")
+            print(client.recv(100).decode())
+        except OSError:
+            print()
+
+
+if __name__ == "__main__":
+    verbs = {
+        "attach": attach,
+        "create": create,
+        "remove": remove,
+        "list": listed,
+        "release": release,
+        "send": send,
+        "serve": serve,
+        "ask": ask,
+    }
+    verbs[sys.argv[1]](*sys.argv[2:])
