@@ -7,6 +7,7 @@ that is known of it is on disk: see ``engine.store.job_records``. ``engine.__mai
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import secrets
 import signal
@@ -19,6 +20,7 @@ import msgspec
 from engine.errors import Conflict, InvalidInput, NotFound, RuntimeFailure
 from engine.events import Event
 from engine.options import BootstrapOptions, BuildOptions, LoadOptions, Options, PruneOptions, SaveOptions
+from engine.runtime.cgroups import read_host, session_procs
 from engine.store.job_progress import ProgressReader
 from engine.store.job_records import JobFolder, JobProcess, JobRequest
 from engine.watch import FILE_CHANGES, FOLDER_CHANGES, Watch
@@ -75,7 +77,8 @@ class Jobs:
         try:
             with Watch() as watch:
                 watch.add(folder.path, FOLDER_CHANGES)
-                pid, start_time = await self._launcher.session(*self._command(request.id))
+                procs = _own_cgroup()
+                pid, start_time = await self._launcher.session(*self._command(request.id), procs)
                 await _begun(watch, folder, JobProcess(pid=pid, start_time=start_time))
         finally:
             os.close(lock)
@@ -181,6 +184,15 @@ class Jobs:
         search = [package_root, *filter(None, [os.environ.get("PYTHONPATH")])]
         argv = [sys.executable, "-P", "-m", "engine", self._paths.root, self._paths.run, job_id]
         return argv, {**os.environ, "PYTHONPATH": os.pathsep.join(search)}, "/"
+
+
+def _own_cgroup() -> tuple[str, ...]:
+    """The files by which a job leaves its caller's control groups: a session's scope may be killed whole."""
+    folders, files = session_procs(read_host())
+    for folder in folders:
+        with contextlib.suppress(OSError):
+            os.mkdir(folder)
+    return tuple(path for path in files if os.access(path, os.W_OK))
 
 
 def _portable(verb: str, options: Options) -> Options:
