@@ -5,6 +5,7 @@ import re
 import shlex
 import socket
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -45,13 +46,20 @@ def test_the_tour_runs(paths):
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    environ = {**os.environ, "TUIDOCK_ROOT": paths.root, "TUIDOCK_RUN": paths.run}
+    search = f"{os.path.dirname(sys.executable)}:{os.environ['PATH']}"
+    environ = {**os.environ, "PATH": search, "TUIDOCK_ROOT": paths.root, "TUIDOCK_RUN": paths.run}
     tour = [line.removeprefix("# ") for line in code_lines(section("README.md", "A tour"))]
     assert len(tour) == 10
     for line in tour:
         command = line.replace("8080", str(port)).replace("/tmp/", f"{os.path.dirname(paths.root)}/")
         run = subprocess.run(
-            ["sh", "-c", command], cwd=ROOT, env=environ, check=False, capture_output=True, text=True, timeout=120
+            ["sh", "-c", command],
+            cwd=ROOT,
+            env=environ,
+            check=False,
+            capture_output=True,
+            text=True,
+            timeout=120,
         )
         assert run.returncode == 0, f"{shlex.quote(line)}: {run.stderr}"
 
