@@ -1,0 +1,122 @@
+"""Owns the build context: which folder, which Dockerfile, which .dockerignore; its checksums in a worker.
+
+A context folder is read where it lies, never copied as a whole. A tar on stdin is unpacked into staging.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from engine.build.source import context_tree
+from engine.dockerfile.ignore import read_patterns
+from engine.errors import DockerfileSyntaxError, InvalidInput
+
+if TYPE_CHECKING:
+    from engine.options import BuildOptions
+    from engine.runtime.launcher import Launcher
+
+_DOCKERFILE = "Dockerfile"
+
+
+class Context(msgspec.Struct, frozen=True, kw_only=True):
+    """Where COPY reads from, and the Dockerfile's text; ``shown`` is the path that errors name."""
+
+    folder: str
+    ignore: tuple[str, ...]
+    text: str
+    shown: str
+
+
+async def open_context(options: BuildOptions, launcher: Launcher, staging: str) -> Context:
+    """Find everything that ``options`` name; a tar or nothing on stdin gets a folder below ``staging``."""
+    if options.context is None:
+        folder = f"{staging}/context"
+        os.mkdir(folder, 0o755)
+        if options.context_fd is not None:
+            await _unpack(launcher, folder, options.context_fd)
+    else:
+        folder = _existing_folder(options.context)
+    if options.dockerfile_text is not None:
+        path, shown, text = "", "Dockerfile", options.dockerfile_text
+    else:
+        path = _dockerfile_path(options, folder)
+        shown, text = _shown(path), _read(path)
+    return Context(folder=folder, ignore=_ignore_patterns(path, folder), text=text, shown=shown)
+
+
+def _existing_folder(path: str) -> str:
+    if not os.path.isdir(path):
+        raise InvalidInput(
+            "unable to prepare context",
+            f'"{path}" is not a directory' if os.path.exists(path) else f'path "{path}" not found',
+            remedy="the last argument of build is the folder with the files to copy; often it is .",
+        )
+    return os.path.abspath(path)
+
+
+def _dockerfile_path(options: BuildOptions, folder: str) -> str:
+    if options.dockerfile is None:
+        return f"{folder}/{_DOCKERFILE}"
+    if options.context is None:
+        return os.path.join(folder, options.dockerfile)
+    return os.path.abspath(options.dockerfile)
+
+
+def _read(path: str) -> str:
+    try:
+        with open(path, "rb") as file:
+            content = file.read()
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
+        raise InvalidInput(
+            "failed to read dockerfile",
+            f"open {path}: no such file",
+            remedy="create it, or name it with -f",
+        ) from error
+    except OSError as error:
+        raise InvalidInput("failed to read dockerfile", f"open {path}: {error.strerror}") from error
+    try:
+        return content.decode()
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise DockerfileSyntaxError("this line is not UTF-8 text", path=_shown(path), line=line) from error
+
+
+def _shown(path: str) -> str:
+    """Relative to the current folder where that is shorter: what people typed."""
+    relative = os.path.relpath(path)
+    return path if relative.startswith("..") else relative
+
+
+def _ignore_patterns(dockerfile: str, folder: str) -> tuple[str, ...]:
+    candidates = [f"{folder}/.dockerignore"]
+    if dockerfile:
+        candidates.insert(0, f"{dockerfile}.dockerignore")
+    for candidate in candidates:
+        try:
+            with open(candidate, encoding="utf-8") as file:
+                return read_patterns(file.read())
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except (OSError, UnicodeDecodeError) as error:
+            raise InvalidInput("failed to read .dockerignore", str(error)) from error
+    return ()
+
+
+async def _unpack(launcher: Launcher, folder: str, descriptor: int) -> None:
+    arguments = {"target": folder, "subject": "build context", "whiteouts": False}
+    await launcher.work("engine.layer.extract:extract", arguments, fds=(descriptor,))
+
+
+def checksums(arguments: dict[str, Any], fds: list[int]) -> list[dict[str, str]]:  # noqa: ARG001 - a worker's
+    """Worker: for each of ``selections`` (lists of sources) its ``digest``, or the ``missing`` source."""
+    tree = context_tree(arguments)
+    found: list[dict[str, str]] = []
+    for sources in arguments["selections"]:
+        try:
+            found.append({"digest": tree.checksum(tuple(sources))})
+        except FileNotFoundError as error:
+            found.append({"missing": str(error)})
+    return found

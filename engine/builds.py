@@ -1,0 +1,109 @@
+"""Owns the verbs on builds: build and prune; refuses to know how a step is carried out."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from typing import TYPE_CHECKING
+
+from engine.build.context import open_context
+from engine.build.executor import Executor
+from engine.build.layers import LayerMaker
+from engine.build.prepare import context_checksums, prepare
+from engine.build.result import image_document
+from engine.events import BuildFinished, Event, ImageStored, ignore_progress
+from engine.oci import platform as platforms
+from engine.oci import reference as references
+from engine.records import BuildResult, Pruned
+from engine.store.build_records import BuildRecords
+from engine.store.garbage import collected
+from engine.store.image_records import ImageRecords
+from engine.store.locks import making, staging
+
+if TYPE_CHECKING:
+    from engine.events import Progress
+    from engine.options import BuildOptions, PruneOptions
+    from engine.paths import Paths
+    from engine.runtime.attachment import Attachments
+    from engine.runtime.launcher import Launcher
+    from engine.store.database import Database
+    from engine.store.journal import Journal
+
+
+class Builds:
+    """The builder of one root; ``networks`` give steps their network."""
+
+    def __init__(
+        self, paths: Paths, database: Database, launcher: Launcher, journal: Journal, networks: Attachments
+    ) -> None:
+        self._paths = paths
+        self._database = database
+        self._launcher = launcher
+        self._journal = journal
+        self._networks = networks
+        self._images = ImageRecords(paths, database)
+        self._records = BuildRecords(database)
+
+    async def build(self, options: BuildOptions, progress: Progress = ignore_progress) -> BuildResult:
+        """Build the image that ``options`` describe, tag it, and report every step.
+
+        DockerfileSyntaxError and InvalidInput before anything ran; BuildFailed names the step. Steps that
+        were good stay in the cache; a cancelled build kills its step and leaves nothing else.
+        """
+        begin = time.monotonic()
+        names = tuple(references.parse(tag).tagged for tag in options.tags)
+        with making(self._paths), staging(self._paths) as folder:
+            try:
+                image_id = await self._build(options, progress, folder)
+            finally:
+                await self._clean(folder)
+            shown = tuple(name.familiar for name in names)
+            self._announce(image_id, shown)
+        progress(ImageStored(image_id=image_id, names=shown))
+        progress(BuildFinished(image_id=image_id, tags=shown, seconds=time.monotonic() - begin))
+        return BuildResult(image_id=image_id, tags=shown)
+
+    async def prune(self, options: PruneOptions) -> Pruned:
+        """Forget the build cache: what no image has, or all of it; frees the layers nothing else uses."""
+        keys = self._records.clear(keep_images=not options.all)
+        with collected(self._paths, self._database) as garbage:
+            arguments = {"paths": list(garbage.folders)}
+            freed = await self._launcher.work("engine.layer.tree:remove", arguments) if garbage.folders else 0
+        return Pruned(removed=keys, reclaimed=int(freed))
+
+    async def _build(self, options: BuildOptions, progress: Progress, folder: str) -> str:
+        context = await open_context(options, self._launcher, folder)
+        prepared = prepare(options, context, self._images)
+        contents = await context_checksums(prepared.plan, context, self._launcher)
+        maker = LayerMaker(self._paths, self._launcher, self._networks, folder, context, options.network)
+        executor = Executor(
+            prepared.plan,
+            prepared.bases,
+            maker,
+            self._records,
+            progress,
+            network=options.network,
+            use_cache=not options.no_cache,
+        )
+        try:
+            result = await executor.run(contents)
+        finally:
+            await maker.release()
+        document = image_document(prepared.plan, result, options.labels, platforms.host().architecture)
+        return self._images.put_image(document, result.chain_ids, options.tags)
+
+    async def _clean(self, folder: str) -> None:
+        """Remove the staging folder; what is left of it, the next sweep takes."""
+        try:
+            os.rmdir(folder)
+        except OSError:
+            # Also while the build is being cancelled: the removal itself is not to be.
+            await asyncio.shield(self._launcher.work("engine.layer.tree:remove", {"paths": [folder]}))
+
+    def _announce(self, image_id: str, names: tuple[str, ...]) -> None:
+        for name in names:
+            event = Event(
+                time=time.time_ns(), type="image", action="tag", id=image_id, attributes={"name": name}
+            )
+            self._journal.append(event)
