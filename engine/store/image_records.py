@@ -89,6 +89,24 @@ class ImageRecords:
         )
         return tuple(str(row[0]) for row in rows)
 
+    def in_repository(self, name: str) -> tuple[tuple[str, str], ...]:
+        """The (normalised name, image id) pairs of the repository with the normalised ``name``."""
+        rows = self._database.query(
+            "SELECT name, image_id FROM image_name WHERE substr(name, 1, ?) = ? ORDER BY name",
+            (len(name) + 1, f"{name}:"),
+        )
+        return tuple((str(tagged), str(image_id)) for tagged, image_id in rows)
+
+    def manifest(self, image_id: str) -> str | None:
+        """The digest of the manifest that the image came with."""
+        rows = self._database.query("SELECT manifest FROM image WHERE id = ?", (image_id,))
+        return str(rows[0][0]) if rows and rows[0][0] is not None else None
+
+    def tagged_at(self, image_id: str) -> int:
+        """When a name was last given to the image; 0 if it has none."""
+        rows = self._database.query("SELECT max(tagged) FROM image_name WHERE image_id = ?", (image_id,))
+        return int(str(rows[0][0] or 0))
+
     def raw_config(self, image_id: str) -> bytes:
         """The config document as it came."""
         return self.blobs.read(image_id)

@@ -81,6 +81,16 @@ class LayerStore:
                 ),
             )
 
+    def chain(self, chain_id: str | None) -> tuple[str, ...]:
+        """The chain ids from the bottom up to ``chain_id``, whether or not an image still names them."""
+        rows = self._database.query(
+            "WITH RECURSIVE chain (chain_id, depth) AS (SELECT ?, 0 UNION ALL"
+            " SELECT layer.parent, depth + 1 FROM layer JOIN chain ON layer.chain_id = chain.chain_id"
+            " WHERE layer.parent IS NOT NULL) SELECT chain_id FROM chain ORDER BY depth DESC",
+            (chain_id,),
+        )
+        return () if chain_id is None else tuple(str(row[0]) for row in rows)
+
     def trees(self, chain_ids: tuple[str, ...]) -> tuple[str, ...]:
         """The directories of a chain as overlay wants them: top first."""
         return tuple(self._paths.layer(chain_id) for chain_id in reversed(chain_ids))

@@ -1,0 +1,110 @@
+"""Owns finding what nothing refers to any more and moving it out of the store; refuses to run beside makers.
+
+Rows go first, in one transaction; then every directory and blob without a row is moved to a trash folder
+in staging, which a worker removes. A kill between any two steps leaves what the next collection finds.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from engine.records import Record
+from engine.store.locks import collecting, lock_staging, staging, store_failure
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from engine.paths import Paths
+    from engine.store.database import Database
+
+_UNUSED = """
+WITH RECURSIVE used (chain_id) AS (
+    SELECT chain_id FROM image_layer
+    UNION SELECT chain_id FROM container WHERE chain_id IS NOT NULL
+    UNION SELECT chain_id FROM build_cache
+    UNION SELECT layer.parent FROM layer JOIN used ON layer.chain_id = used.chain_id
+          WHERE layer.parent IS NOT NULL
+)
+SELECT chain_id FROM layer WHERE chain_id NOT IN (SELECT chain_id FROM used)
+"""
+
+
+class Garbage(Record, frozen=True, kw_only=True):
+    """What was moved out: ``folders`` are for a worker to remove while the block lasts."""
+
+    folders: tuple[str, ...] = ()
+    layers: tuple[str, ...] = ()
+    """Chain ids that were forgotten."""
+
+
+@contextmanager
+def collected(paths: Paths, database: Database) -> Iterator[Garbage]:
+    """Move garbage out of the store; what cannot be taken now, because somebody makes things, stays.
+
+    Staging folders of dead owners are garbage too; all folders stay locked for the length of the block.
+    """
+    with staging(paths) as trash:
+        with collecting(paths) as alone:
+            layers = _forget_layers(database) if alone else ()
+            if alone:
+                _move_out(paths, database, trash)
+        dead = _lock_dead(paths)
+        try:
+            yield Garbage(folders=(trash, *dead.values()), layers=layers)
+        finally:
+            for descriptor in dead:
+                os.close(descriptor)
+
+
+def unused_layers(database: Database) -> tuple[str, ...]:
+    """The chain ids that neither an image, a container nor the build cache stands on."""
+    return tuple(str(row[0]) for row in database.query(_UNUSED))
+
+
+def _forget_layers(database: Database) -> tuple[str, ...]:
+    if not unused_layers(database):  # a read: the usual case costs no fsync
+        return ()
+    with database.transaction() as connection:
+        layers = tuple(str(row[0]) for row in connection.execute(_UNUSED))
+        connection.executemany("DELETE FROM layer WHERE chain_id = ?", [(layer,) for layer in layers])
+    return layers
+
+
+def _move_out(paths: Paths, database: Database, trash: str) -> None:
+    known = {paths.layer(str(row[0])) for row in database.query("SELECT chain_id FROM layer")}
+    wanted = database.query(
+        "SELECT id FROM image UNION SELECT manifest FROM image WHERE manifest IS NOT NULL"
+        " UNION SELECT blob FROM layer WHERE blob IS NOT NULL"
+    )
+    known |= {paths.blob(str(row[0])) for row in wanted}
+    moved = 0
+    for folder in (paths.layers, paths.blobs):
+        for path in _listed(folder):
+            if path not in known:
+                _rename(path, f"{trash}/{moved}")
+                moved += 1
+    for path in _listed(paths.staging):
+        if not os.path.isdir(path):  # a small document that was being written when its writer died
+            _rename(path, f"{trash}/{moved}")
+            moved += 1
+
+
+def _lock_dead(paths: Paths) -> dict[int, str]:
+    found = ((lock_staging(path), path) for path in _listed(paths.staging))
+    return {descriptor: path for descriptor, path in found if descriptor is not None}
+
+
+def _listed(folder: str) -> list[str]:
+    try:
+        return [f"{folder}/{name}" for name in os.listdir(folder)]
+    except FileNotFoundError:
+        return []
+
+
+def _rename(path: str, target: str) -> None:
+    try:
+        os.rename(path, target)
+    except OSError as error:
+        raise store_failure(path, error) from error
