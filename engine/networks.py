@@ -6,8 +6,8 @@ also undoes it. What is sent here is the bridge and its table, which belong to t
 
 from __future__ import annotations
 
+import os
 import re
-import secrets
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -166,7 +166,10 @@ class Networks:
         bindings = bind_ports(ports, self._records.holder)
         network, warnings = self._ensure(network)
         endpoint = self._lease(network, container_id)
-        made = plan.endpoint_plan(container_id, network.bridge, endpoint, bindings, bridge.uplink_mtu())
+        bridge.clear(self._templates, container_id)
+        made = plan.endpoint_plan(
+            container_id, network.bridge, network.subnet, endpoint, bindings, bridge.uplink_mtu()
+        )
         return Attachment(
             endpoints=(endpoint,),
             ports=bindings,
@@ -212,7 +215,7 @@ class Networks:
             network=network.name,
             network_id=network.id,
             address=address,
-            prefix_length=int(network.subnet.partition("/")[2]),
+            prefix_length=addresses.prefix_length_of(network.subnet),
             gateway="" if network.internal else network.gateway,
             mac_address=plan.mac_from_address(address),
         )
@@ -273,7 +276,7 @@ class Networks:
                 raise InvalidInput("gateway", "it needs a subnet", remedy="give --subnet as well")
             subnet = addresses.choose_subnet(taken)
             gateway = addresses.default_gateway(subnet)
-        network_id = secrets.token_hex(32)
+        network_id = os.urandom(32).hex()
         return Network(
             id=network_id,
             name=options.name,
@@ -291,7 +294,7 @@ class Networks:
             found = self._records.find(DEFAULT)
             if found is not None:
                 return found
-            network_id = secrets.token_hex(32)
+            network_id = os.urandom(32).hex()
             # Other roots on this host have a default network too: only the usual root's has the plain name.
             name = _DEFAULT_BRIDGE if self._paths.root == _DEFAULT_ROOT else f"br-{network_id[:12]}"
             if bridge.has_interface(name):
@@ -319,7 +322,7 @@ class Networks:
             for name, driver in (("host", "host"), ("none", "null")):
                 if self._records.find(name) is None:
                     self._records.add(
-                        Network(id=secrets.token_hex(32), name=name, driver=driver, created=time.time_ns())
+                        Network(id=os.urandom(32).hex(), name=name, driver=driver, created=time.time_ns())
                     )
 
     def _announce(self, action: str, network: Network) -> None:

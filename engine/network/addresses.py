@@ -6,12 +6,14 @@ that policy routing of a VPN counts), no name server of the host, and no other n
 
 from __future__ import annotations
 
-import ipaddress
+import socket
+import struct
 from typing import TYPE_CHECKING
 
 from engine.errors import InvalidInput, NetworkFailure
 
 if TYPE_CHECKING:
+    import ipaddress
     from collections.abc import Iterable, Iterator
 
 _POOLS = (
@@ -51,6 +53,8 @@ def first_free(preferred: str, taken: Iterable[str]) -> str:
 
 def check_subnet(subnet: str, gateway: str | None, taken: Iterable[str]) -> tuple[str, str]:
     """A subnet and a gateway that the caller asked for, normalised; the first host is the default gateway."""
+    import ipaddress
+
     try:
         network = ipaddress.IPv4Network(subnet)
         chosen = ipaddress.IPv4Address(gateway) if gateway else network.network_address + 1
@@ -72,22 +76,33 @@ def check_subnet(subnet: str, gateway: str | None, taken: Iterable[str]) -> tupl
 
 def default_gateway(subnet: str) -> str:
     """The first host address."""
-    return str(ipaddress.IPv4Network(subnet).network_address + 1)
+    first, _ = _hosts(subnet)
+    return _to_text(first)
+
+
+def prefix_length_of(subnet: str) -> int:
+    """The bits of the network part."""
+    return int(subnet.partition("/")[2])
 
 
 def next_address(subnet: str, taken: set[str]) -> str:
     """The lowest host address of ``subnet`` that is not in ``taken`` (which holds the gateway)."""
-    network = ipaddress.IPv4Network(subnet)
-    used = {int(ipaddress.IPv4Address(address)) for address in taken}
-    first, last = int(network.network_address) + 1, int(network.broadcast_address) - 1
+    used = set(map(_to_number, taken))
+    first, last = _hosts(subnet)
     for number in range(first, last + 1):
         if number not in used:
-            return str(ipaddress.IPv4Address(number))
+            return _to_text(number)
     raise NetworkFailure(
         f"lease an address of {subnet}",
         "all are in use",
         remedy="remove stopped containers, or make a larger network",
     )
+
+
+def broadcast_address(subnet: str) -> str:
+    """The last address of the subnet, whose first is the text before the slash."""
+    _, last = _hosts(subnet)
+    return _to_text(last + 1)
 
 
 def routes_from_trie(text: str) -> tuple[str, ...]:
@@ -110,8 +125,25 @@ def routes_from_trie(text: str) -> tuple[str, ...]:
 
 def _candidates() -> Iterator[ipaddress.IPv4Network]:
     for pool, size in _POOLS:
-        yield from ipaddress.IPv4Network(pool).subnets(new_prefix=size)
+        yield from _network(pool).subnets(new_prefix=size)
 
 
 def _network(text: str) -> ipaddress.IPv4Network:
+    import ipaddress  # not on the way of a container's start: only who chooses a subnet needs it
+
     return ipaddress.IPv4Network(text, strict=False)
+
+
+def _hosts(subnet: str) -> tuple[int, int]:
+    """The first and the last host address, as numbers."""
+    address, _, length = subnet.partition("/")
+    first = _to_number(address)
+    return first + 1, first + (1 << (32 - int(length))) - 2
+
+
+def _to_number(address: str) -> int:
+    return int(struct.unpack(">I", socket.inet_aton(address))[0])
+
+
+def _to_text(number: int) -> str:
+    return socket.inet_ntoa(struct.pack(">I", number))

@@ -19,7 +19,7 @@ import msgspec
 
 from engine.errors import NetworkFailure, PermissionRequired
 from engine.network import plan
-from engine.network.addresses import routes_from_trie
+from engine.network.addresses import prefix_length_of, routes_from_trie
 from engine.network.template import NETLINK_NETFILTER
 from engine.records import Endpoint, Network, PortBinding
 from engine.shim import netlink_send
@@ -65,9 +65,25 @@ def make(templates: Templates, network: Network) -> tuple[str, ...]:
     _send(operation, [msgspec.structs.replace(item, ignore_errno=(errno.EEXIST,)) for item in link])
     warnings = _set_sysctls(bridge)
     table = plan.bridge_table_plan(bridge, network.subnet, internal=network.internal)
-    _send(f"set up nftables for bridge {bridge}", _replacing(templates, bridge, table))
+    # A table that outlived its interface may be of another subnet: it is replaced.
+    table = (plan.DeleteTable(plan.bridge_table(bridge)), *table)
+    _send(f"set up nftables for bridge {bridge}", templates.items(table))
     _encode_ahead(templates, network, mtu)
     return warnings
+
+
+def clear(templates: Templates, owner_id: str) -> None:
+    """Remove what a killed predecessor of ``owner_id`` (the same container, started again) left.
+
+    Looked for first: deleting a table that is not there costs the kernel a grace period, 5 to 30 ms.
+    """
+    veth, table = plan.veth_name(owner_id), plan.container_table(owner_id)
+    left: list[plan.Operation] = []
+    if _send(f"look for table {table}", templates.items((plan.FindTable(table),)), missing=True):
+        left.append(plan.DeleteTable(table))
+    if has_interface(veth):
+        left.append(plan.DeleteLink(veth))
+    _send(f"remove interface {veth}", templates.items(tuple(left)))
 
 
 def remove(templates: Templates, bridge: str) -> None:
@@ -114,23 +130,22 @@ def read_text(path: str) -> str:
 
 def _encode_ahead(templates: Templates, network: Network, mtu: int) -> None:
     """Have the shapes of usual containers ready: pyroute2 is loaded now, and later it need not be."""
-    length = int(network.subnet.partition("/")[2])
-    address = network.gateway
-    for gateway in ("", address):
-        endpoint = Endpoint(network="", address=address, prefix_length=length, gateway=gateway)
-        endpoint = msgspec.structs.replace(endpoint, mac_address=plan.mac_from_address(address))
-        ports = tuple(
-            PortBinding(container_port=1, host_port=1, host_ip=host_ip, protocol=protocol)
-            for host_ip in ("", address)
-            for protocol in ("tcp", "udp")
-        )
-        made = plan.endpoint_plan(network.id, network.bridge, endpoint, ports, mtu)
-        templates.items((*made.host, *made.container, plan.FindTable(plan.bridge_table(network.bridge))))
-
-
-def _replacing(templates: Templates, bridge: str, table: plan.Operations) -> tuple[Item, ...]:
-    """``table`` made anew: a table that outlived its interface may be of another subnet."""
-    return templates.items((plan.DeleteTable(plan.bridge_table(bridge)),)) + templates.items(table)
+    length, address = prefix_length_of(network.subnet), network.gateway
+    ports = tuple(
+        PortBinding(container_port=1, host_port=1, host_ip=host_ip, protocol=protocol)
+        for host_ip in ("", address)
+        for protocol in ("tcp", "udp")
+    )
+    endpoint = Endpoint(
+        network="",
+        address=address,
+        prefix_length=length,
+        gateway=address,
+        mac_address=plan.mac_from_address(address),
+    )
+    made = plan.endpoint_plan(network.id, network.bridge, network.subnet, endpoint, ports, mtu)
+    names = plan.bridge_table(network.bridge), plan.container_table(network.id)
+    templates.items((*made.host, *made.container, *made.teardown, *map(plan.FindTable, names)))
 
 
 def _set_sysctls(bridge: str) -> tuple[str, ...]:

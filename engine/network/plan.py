@@ -13,10 +13,11 @@ A plan is a tuple of operations in the order in which the kernel must see them; 
 
 from __future__ import annotations
 
-import ipaddress
 from typing import TYPE_CHECKING
 
 import msgspec
+
+from engine.network.addresses import broadcast_address, prefix_length_of
 
 if TYPE_CHECKING:
     from engine.records import Endpoint, PortBinding
@@ -240,10 +241,9 @@ def veth_name(owner_id: str) -> str:
 
 def bridge_link_plan(bridge: str, subnet: str, gateway: str, mtu: int) -> Operations:
     """The bridge interface with the gateway's address."""
-    network = ipaddress.IPv4Network(subnet)
     return (
         AddBridge(bridge, mac_from_address(gateway), mtu),
-        AddAddress(bridge, gateway, str(network.broadcast_address), network.prefixlen),
+        AddAddress(bridge, gateway, broadcast_address(subnet), prefix_length_of(subnet)),
     )
 
 
@@ -281,27 +281,25 @@ def bridge_table_plan(bridge: str, subnet: str, *, internal: bool = False) -> Op
 
 
 def endpoint_plan(
-    owner_id: str, bridge: str, endpoint: Endpoint, ports: tuple[PortBinding, ...], mtu: int
+    owner_id: str, bridge: str, subnet: str, endpoint: Endpoint, ports: tuple[PortBinding, ...], mtu: int
 ) -> EndpointPlan:
     """One container's end in a bridge network; every host port is final."""
-    network = ipaddress.IPv4Interface(f"{endpoint.address}/{endpoint.prefix_length}").network
-    veth = veth_name(owner_id)
-    teardown: Operations = (DeleteLink(veth),)
-    if ports:
-        teardown = (DeleteTable(container_table(owner_id)), *teardown)
-    # First goes what a killed predecessor (the same container, started again) may have left.
-    host = (*teardown, AddVeth(veth, bridge, endpoint.mac_address, mtu), SetHairpin(veth))
-    if ports:
-        host += _published(container_table(owner_id), endpoint.address, ports)
+    veth, table = veth_name(owner_id), container_table(owner_id)
     container = (
         SetUp("lo"),
-        AddAddress(
-            CONTAINER_INTERFACE, endpoint.address, str(network.broadcast_address), endpoint.prefix_length
-        ),
+        AddAddress(CONTAINER_INTERFACE, endpoint.address, broadcast_address(subnet), endpoint.prefix_length),
         SetUp(CONTAINER_INTERFACE),
         *((AddDefaultRoute(endpoint.gateway),) if endpoint.gateway else ()),
     )
-    return EndpointPlan(host, container, teardown)
+    return EndpointPlan(
+        host=(
+            AddVeth(veth, bridge, endpoint.mac_address, mtu),
+            SetHairpin(veth),
+            *(_published(table, endpoint.address, ports) if ports else ()),
+        ),
+        container=container,
+        teardown=(*((DeleteTable(table),) if ports else ()), DeleteLink(veth)),
+    )
 
 
 def isolated_plan() -> EndpointPlan:

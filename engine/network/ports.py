@@ -7,7 +7,6 @@ really keeps two containers apart is that each supervisor binds its ports for as
 from __future__ import annotations
 
 import errno
-import ipaddress
 import os
 import socket
 from typing import TYPE_CHECKING
@@ -73,13 +72,14 @@ def _checked_host_ip(host_ip: str) -> str:
     if not host_ip:
         return ANY
     try:
-        return str(ipaddress.IPv4Address(host_ip))
-    except ValueError as error:
+        socket.inet_pton(socket.AF_INET, host_ip)
+    except OSError as error:
         raise InvalidInput(
             "publish",
             f"{host_ip} is not an IPv4 address",
             remedy="publish on an IPv4 address of this host, or leave the address out",
         ) from error
+    return host_ip
 
 
 def _refused(

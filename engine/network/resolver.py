@@ -6,7 +6,7 @@ left out; a host with only those runs a stub (systemd-resolved) whose upstream s
 
 from __future__ import annotations
 
-import ipaddress
+import socket
 from typing import TYPE_CHECKING
 
 from engine.errors import InvalidInput
@@ -73,9 +73,10 @@ def name_servers(text: str) -> tuple[str, ...]:
         words = line.split()
         if words[:1] == ["nameserver"] and len(words) > 1:
             try:
-                found.append(str(ipaddress.IPv4Address(words[1])))
-            except ValueError:
+                socket.inet_pton(socket.AF_INET, words[1])
+            except OSError:
                 continue  # IPv6: a bridge of ours has none yet
+            found.append(words[1])
     return tuple(found)
 
 
@@ -88,25 +89,27 @@ def _keyword(line: str) -> str:
 
 
 def _checked_server(server: str) -> str:
-    try:
-        return str(ipaddress.ip_address(server))
-    except ValueError as error:
-        raise InvalidInput(
-            "dns", f"{server} is not an ip address", remedy="write it like --dns 9.9.9.9"
-        ) from error
+    if not _is_address(server):
+        raise InvalidInput("dns", f"{server} is not an ip address", remedy="write it like --dns 9.9.9.9")
+    return server
 
 
 def _extra_line(extra: str, gateway: str) -> str:
     # Docker takes both NAME:ADDRESS and NAME=ADDRESS; an IPv6 address has colons of its own.
-    name, separator, address = extra.partition("=") if "=" in extra else extra.partition(":")
-    if address == HOST_GATEWAY:
-        address = gateway
-    try:
-        if not (name and separator):
-            raise ValueError(extra)  # noqa: TRY301 - one refusal for all forms
-        address = str(ipaddress.ip_address(address.strip("[]")))
-    except ValueError as error:
+    name, _, address = extra.partition("=") if "=" in extra else extra.partition(":")
+    address = gateway if address == HOST_GATEWAY else address.strip("[]")
+    if not (name and _is_address(address)):
         raise InvalidInput(
             "add-host", f"bad format or address: {extra!r}", remedy="write it like --add-host db:10.0.0.5"
-        ) from error
+        )
     return f"{address}\t{name}"
+
+
+def _is_address(text: str) -> bool:
+    for family in (socket.AF_INET, socket.AF_INET6):
+        try:
+            socket.inet_pton(family, text)
+        except OSError:
+            continue
+        return True
+    return False
