@@ -1,0 +1,54 @@
+"""Owns the start of the program: forks the spawner first of all, then imports one front end and runs it."""
+
+import os
+import sys
+
+_ENGINELESS = frozenset({"help", "--help", "-h", "--version", "-v"})
+
+
+def main() -> int:
+    """Run the terminal interface without arguments, else the command line; returns the exit code."""
+    root, arguments = _split_root(sys.argv[1:])
+    interactive = not arguments and os.isatty(0) and os.isatty(1)
+    spawner = None
+    if interactive or (arguments and arguments[0] not in _ENGINELESS and "--help" not in arguments):
+        # before anything else is imported: a fork of a process with threads is none to build on
+        from engine.shim.spawner import fork_spawner
+
+        spawner = fork_spawner()
+    from engine.paths import default_paths
+
+    paths = default_paths(os.environ, os.geteuid(), root)
+    if interactive:
+        from tuidock.app import main as front_end
+
+        code = front_end(paths, spawner)
+    else:
+        from tuidock.cli.main import main as command_line
+
+        code = command_line(arguments, paths, spawner)
+    _leave(code)
+    return code
+
+
+def _split_root(arguments: list[str]) -> tuple[str | None, list[str]]:
+    """The value of a leading --root, and what follows; a --root without a value is left to the front end."""
+    if arguments and arguments[0].startswith("--root="):
+        return arguments[0].removeprefix("--root="), arguments[1:]
+    if len(arguments) > 1 and arguments[0] == "--root":
+        return arguments[1], arguments[2:]
+    return None, arguments
+
+
+def _leave(code: int) -> None:
+    """End the process without the interpreter's own clean-up: everything that matters is on disk by now."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError):
+            continue
+    os._exit(code)
+
+
+if __name__ == "__main__":
+    main()

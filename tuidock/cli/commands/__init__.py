@@ -1,0 +1,1 @@
+"""The verbs: each module holds the table rows and the coroutines of one family."""

@@ -1,0 +1,113 @@
+"""Owns the verbs that show containers and make images of them: ps, port, top, commit."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from engine.options import CommitOptions, ContainerFilter
+from tuidock.cli import container_rows, diagnostics, listing, output, tabwriter
+from tuidock.cli.command import Command, Invocation
+from tuidock.cli.flags import many, number, switch, text
+from tuidock.cli.specs import scalars
+
+if TYPE_CHECKING:
+    from engine.engine import Engine
+    from engine.records import PortBinding
+
+
+def _check_list(invocation: Invocation) -> None:
+    listing.check_format(invocation.text("format"))
+
+
+async def _list(engine: Engine, invocation: Invocation) -> int:
+    last = invocation.number("last")
+    limit = 1 if invocation.switch("latest") else last if last is not None and last > 0 else None
+    wanted = ContainerFilter(
+        all=invocation.switch("all") or limit is not None, limit=limit, filters=invocation.filters()
+    )
+    containers = await engine.containers.list(wanted)
+    now, truncate = time.time_ns(), not invocation.switch("no-trunc")
+    rows = [container_rows.row(container, now, truncate=truncate) for container in containers]
+    listing.show(rows, container_rows.LAYOUT, invocation.text("format"), quiet=invocation.switch("quiet"))
+    return 0
+
+
+async def _port(engine: Engine, invocation: Invocation) -> int:
+    name, *wanted = invocation.arguments
+    container = await engine.containers.get(name)
+    bound = [port for port in container.ports if port.host_port]
+    if not wanted:
+        output.lines([f"{port.container_port}/{port.protocol} -> {_address(port)}" for port in bound])
+        return 0
+    private, _, protocol = wanted[0].partition("/")
+    found = [
+        port for port in bound if (str(port.container_port), port.protocol) == (private, protocol or "tcp")
+    ]
+    if not found:
+        return diagnostics.problem(f"no public port '{private}/{protocol or 'tcp'}' published for {name}")
+    output.lines([_address(port) for port in found])
+    return 0
+
+
+def _address(port: PortBinding) -> str:
+    return container_rows.join_host_port(port.host_ip or "0.0.0.0", str(port.host_port))  # noqa: S104 - shown
+
+
+async def _top(engine: Engine, invocation: Invocation) -> int:
+    processes = await engine.containers.top(invocation.arguments[0])
+    rows = [("UID", "PID", "CMD"), *((found.user, str(found.pid), found.command) for found in processes)]
+    output.text(tabwriter.table(rows))
+    return 0
+
+
+async def _commit(engine: Engine, invocation: Invocation) -> int:
+    name, *reference = invocation.arguments
+    image = await engine.containers.commit(
+        name,
+        CommitOptions(
+            reference=reference[0] if reference else None,
+            author=invocation.text("author"),
+            message=invocation.text("message"),
+            pause=invocation.switch("pause"),
+            changes=invocation.many("change"),
+        ),
+    )
+    output.line(image.id)
+    return 0
+
+
+LIST = Command(
+    usage="[OPTIONS]",
+    run=_list,
+    flags=(
+        switch("all", "Show all containers (default shows just running)", "a"),
+        many(
+            "filter",
+            "Filter output based on conditions provided",
+            "f",
+            kind="filter",
+            convert=scalars.key_value_filter,
+        ),
+        listing.format_flag(),
+        number("last", "Show n last created containers (includes all states)", "n", default=-1),
+        switch("latest", "Show the latest created container (includes all states)", "l"),
+        switch("no-trunc", "Don't truncate output"),
+        switch("quiet", "Only display container IDs", "q"),
+    ),
+    check=_check_list,
+)
+PORT = Command(usage="CONTAINER [PRIVATE_PORT[/PROTO]]", run=_port, fewest=1, most=2)
+TOP = Command(usage="CONTAINER", run=_top, fewest=1, most=1)
+COMMIT = Command(
+    usage="[OPTIONS] CONTAINER [REPOSITORY[:TAG]]",
+    run=_commit,
+    flags=(
+        text("author", 'Author (e.g., "John Hannibal Smith <hannibal@a-team.com>")', "a"),
+        many("change", "Apply Dockerfile instruction to the created image", "c"),
+        text("message", "Commit message", "m"),
+        switch("pause", "Pause container during commit", "p", default=True),
+    ),
+    fewest=1,
+    most=2,
+)

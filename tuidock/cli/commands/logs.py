@@ -1,0 +1,90 @@
+"""Owns ``logs``: a container's output as it was written, each stream to its own."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from engine.options import LogOptions
+from tuidock.cli import diagnostics, output
+from tuidock.cli.command import Command, Invocation
+from tuidock.cli.flags import switch, text
+from tuidock.cli.specs import instants, scalars
+from tuidock.cli.units import rfc3339_nano
+
+if TYPE_CHECKING:
+    from engine.engine import Engine
+    from engine.records import LogChunk
+
+
+def point_in_time(value: str) -> int:
+    """Nanoseconds since the epoch from a time or a duration before now; the converter of --since."""
+    return instants.instant(value, time.time_ns())
+
+
+def _tail(value: str) -> int | None:
+    if value == "all":
+        return None
+    lines = scalars.integer(value)
+    return None if lines < 0 else lines
+
+
+class Stamper:
+    """Puts the time before every line; a line that comes in pieces keeps the time of its first."""
+
+    def __init__(self) -> None:
+        self._inside_line: dict[str, bool] = {}
+
+    def stamped(self, chunk: LogChunk) -> bytes:
+        """The chunk's bytes with a stamp at every line that begins in it."""
+        stamp = f"{rfc3339_nano(chunk.time)} ".encode()
+        pieces: list[bytes] = []
+        inside = self._inside_line.get(chunk.stream, False)
+        for line in _lines(chunk.content):
+            pieces += [line] if inside else [stamp, line]
+            inside = not line.endswith(b"\n")
+        self._inside_line[chunk.stream] = inside
+        return b"".join(pieces)
+
+
+def _lines(content: bytes) -> list[bytes]:
+    """Lines with their ends, cut at newlines only: a carriage return redraws the same line."""
+    *whole, rest = content.split(b"\n")
+    return [line + b"\n" for line in whole] + ([rest] if rest else [])
+
+
+async def _logs(engine: Engine, invocation: Invocation) -> int:
+    options = LogOptions(
+        follow=invocation.switch("follow"),
+        tail=invocation.value("tail") if "tail" in invocation.given else None,
+        since=invocation.value("since") if "since" in invocation.given else None,
+        until=invocation.value("until") if "until" in invocation.given else None,
+    )
+    stamper = Stamper() if invocation.switch("timestamps") else None
+    async for chunk in engine.containers.logs(invocation.arguments[0], options):
+        content = stamper.stamped(chunk) if stamper else chunk.content
+        (diagnostics.write if chunk.stream == "stderr" else output.write)(content)
+    return 0
+
+
+_SINCE = 'timestamp (e.g. "2013-01-02T13:23:37Z") or relative (e.g. "42m" for 42 minutes)'
+
+LOGS = Command(
+    usage="[OPTIONS] CONTAINER",
+    run=_logs,
+    flags=(
+        switch("follow", "Follow log output", "f"),
+        text("since", f"Show logs since a {_SINCE}", convert=point_in_time),
+        text(
+            "tail",
+            "Number of lines to show from the end of the logs",
+            "n",
+            default="all",
+            convert=_tail,
+        ),
+        switch("timestamps", "Show timestamps", "t"),
+        text("until", f"Show logs before a {_SINCE}", convert=point_in_time),
+    ),
+    fewest=1,
+    most=1,
+)

@@ -1,0 +1,158 @@
+"""Owns the prune verbs: they ask first, and say what went and how many bytes came back."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from engine.options import PruneOptions
+from tuidock.cli import diagnostics, output
+from tuidock.cli.command import Command, Invocation
+from tuidock.cli.flags import Flag, many, switch
+from tuidock.cli.specs import scalars
+from tuidock.cli.units import human_size
+
+if TYPE_CHECKING:
+    from engine.engine import Engine
+    from engine.records import Pruned
+
+_FORCE = switch("force", "Do not prompt for confirmation", "f")
+
+
+def _filter(example: str) -> Flag:
+    return many(
+        "filter", f"Provide filter values (e.g. {example})", kind="filter", convert=scalars.key_value_filter
+    )
+
+
+def _confirmed(invocation: Invocation, warning: str) -> bool:
+    if invocation.switch("force"):
+        return True
+    output.text(f"WARNING! {warning}\nAre you sure you want to continue? [y/N] ")
+    answer = sys.stdin.readline()
+    if not answer.endswith("\n"):
+        output.line("")
+    return answer.strip().lower() in {"y", "yes"}
+
+
+def _report(title: str, pruned: Pruned) -> None:
+    if pruned.removed:
+        output.lines([f"Deleted {title}:", *pruned.removed, ""])
+
+
+def _total(reclaimed: int) -> None:
+    output.line(f"Total reclaimed space: {human_size(reclaimed, 4)}")
+
+
+def _options(invocation: Invocation) -> PruneOptions:
+    return PruneOptions(
+        all=bool(invocation.values.get("all")),
+        filters=invocation.filters() if "filter" in invocation.values else {},
+    )
+
+
+async def _containers(engine: Engine, invocation: Invocation) -> int:
+    if not _confirmed(invocation, "This will remove all stopped containers."):
+        return _declined()
+    pruned = await engine.containers.prune(_options(invocation))
+    _report("Containers", pruned)
+    _total(pruned.reclaimed)
+    return 0
+
+
+async def _images(engine: Engine, invocation: Invocation) -> int:
+    what = (
+        "all images without at least one container associated to them"
+        if invocation.switch("all")
+        else "all dangling images"
+    )
+    if not _confirmed(invocation, f"This will remove {what}."):
+        return _declined()
+    pruned = await engine.images.prune(_options(invocation))
+    _report("Images", pruned)
+    _total(pruned.reclaimed)
+    return 0
+
+
+async def _volumes(engine: Engine, invocation: Invocation) -> int:
+    which = "all local" if invocation.switch("all") else "anonymous local"
+    if not _confirmed(invocation, f"This will remove {which} volumes not used by at least one container."):
+        return _declined()
+    pruned = await engine.volumes.prune(_options(invocation))
+    _report("Volumes", pruned)
+    _total(pruned.reclaimed)
+    return 0
+
+
+async def _builder(engine: Engine, invocation: Invocation) -> int:
+    what = "all build cache" if invocation.switch("all") else "all dangling build cache"
+    if not _confirmed(invocation, f"This will remove {what}."):
+        return _declined()
+    pruned = await engine.builds.prune(_options(invocation))
+    _report("build cache objects", pruned)
+    _total(pruned.reclaimed)
+    return 0
+
+
+async def _system(engine: Engine, invocation: Invocation) -> int:
+    every, volumes = invocation.switch("all"), invocation.switch("volumes")
+    doomed = ["all stopped containers"]
+    doomed += ["all anonymous volumes not used by at least one container"] if volumes else []
+    doomed.append(
+        "all images without at least one container associated to them" if every else "all dangling images"
+    )
+    doomed.append("all build cache" if every else "unused build cache")
+    listed = "".join(f"\n  - {what}" for what in doomed)
+    if not _confirmed(invocation, f"This will remove:{listed}\n"):
+        return _declined()
+    options = _options(invocation)
+    steps = [("Containers", engine.containers.prune)]
+    steps += [("Volumes", engine.volumes.prune)] if volumes else []
+    steps += [("build cache objects", engine.builds.prune), ("Images", engine.images.prune)]
+    reclaimed = 0
+    for title, prune in steps:
+        pruned = await prune(options if title != "Volumes" else PruneOptions())
+        _report(title, pruned)
+        reclaimed += pruned.reclaimed
+    _total(reclaimed)
+    return 0
+
+
+def _declined() -> int:
+    """The user said no: nothing was done, which is Docker's exit code 1."""
+    return diagnostics.FAILED
+
+
+CONTAINERS = Command(usage="[OPTIONS]", run=_containers, flags=(_filter('"until=<timestamp>"'), _FORCE))
+IMAGES = Command(
+    usage="[OPTIONS]",
+    run=_images,
+    flags=(
+        switch("all", "Remove all unused images, not just dangling ones", "a"),
+        _filter('"until=<timestamp>"'),
+        _FORCE,
+    ),
+)
+VOLUMES = Command(
+    usage="[OPTIONS]",
+    run=_volumes,
+    flags=(
+        switch("all", "Remove all unused volumes, not just anonymous ones", "a"),
+        _filter('"label=<label>"'),
+        _FORCE,
+    ),
+)
+BUILDER = Command(
+    usage="[OPTIONS]",
+    run=_builder,
+    flags=(switch("all", "Remove all unused build cache, not just dangling ones", "a"), _FORCE),
+)
+SYSTEM = Command(
+    usage="[OPTIONS]",
+    run=_system,
+    flags=(
+        switch("all", "Remove all unused images not just dangling ones", "a"),
+        _FORCE,
+        switch("volumes", "Prune anonymous volumes"),
+    ),
+)

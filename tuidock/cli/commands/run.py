@@ -1,0 +1,164 @@
+"""Owns ``run`` and ``create``: their flags, and what they make of them; refuses to parse values itself."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from typing import TYPE_CHECKING
+
+from engine.errors import EngineError, InvalidInput
+from engine.options import AttachOptions, CreateOptions, RemoveContainerOptions
+from tuidock.cli import diagnostics, output, terminal
+from tuidock.cli.attachment import Attachment, attend, check_terminal
+from tuidock.cli.command import Command, Invocation, SpecError
+from tuidock.cli.commands.container_flags import CONTAINER_FLAGS, create_options
+from tuidock.cli.detach_keys import DEFAULT as DEFAULT_DETACH_KEYS
+from tuidock.cli.flags import many, switch, text
+from tuidock.cli.progress import reporting
+
+if TYPE_CHECKING:
+    from engine.engine import Engine
+    from engine.records import Container
+
+_STREAMS = frozenset({"stdin", "stdout", "stderr"})
+
+
+def _stream(value: str) -> str:
+    if value.lower() not in _STREAMS:
+        raise ValueError("valid streams are STDIN, STDOUT and STDERR")
+    return value.lower()
+
+
+def _pull(value: str) -> str:
+    if value not in {"always", "missing", "never"}:
+        raise SpecError(f'invalid pull option: \'{value}\': must be one of "always", "missing" or "never"')
+    if value == "always":
+        raise SpecError("pull option 'always': this version of tuidock has no registry to pull from")
+    return value
+
+
+_COMMON_FLAGS = (
+    *CONTAINER_FLAGS,
+    text("cidfile", "Write the container ID to the file"),
+    text("pull", 'Pull image before running ("missing", "never")', default="missing", convert=_pull),
+    switch("quiet", "Suppress the progress output", "q"),
+)
+_RUN_FLAGS = (
+    *_COMMON_FLAGS,
+    many("attach", "Attach to STDIN, STDOUT or STDERR", "a", convert=_stream),
+    switch("detach", "Run container in background and print container ID", "d"),
+    text("detach-keys", "Override the key sequence for detaching a container", default=DEFAULT_DETACH_KEYS),
+    switch("sig-proxy", "Proxy received signals to the process", default=True),
+)
+
+
+def _check_create(invocation: Invocation) -> None:
+    create_options(invocation)
+    path = invocation.text("cidfile")
+    if path and os.path.lexists(path):
+        raise SpecError(
+            f"container ID file found, make sure the other container isn't running or delete {path}"
+        )
+
+
+def _check_run(invocation: Invocation) -> None:
+    _check_create(invocation)
+    if invocation.switch("detach") and invocation.many("attach"):
+        raise SpecError("conflicting options: cannot specify both --attach and --detach")
+
+
+async def _create(engine: Engine, invocation: Invocation) -> int:
+    container = await _created(engine, invocation, create_options(invocation))
+    output.line(container.id)
+    return 0
+
+
+async def _run(engine: Engine, invocation: Invocation) -> int:
+    options = create_options(invocation)
+    how = _attachment(invocation)
+    if not invocation.switch("detach"):
+        problem = check_terminal(tty=how.tty, stdin=how.stdin)
+        if problem:
+            return diagnostics.problem(problem)
+    container = await _created(engine, invocation, options)
+    try:
+        return await _start(engine, invocation, container, how)
+    except EngineError:
+        await _remove_if_never_run(engine, container)
+        raise
+
+
+async def _start(engine: Engine, invocation: Invocation, container: Container, how: Attachment) -> int:
+    if invocation.switch("detach"):
+        await engine.containers.start(container.id)
+        output.line(container.id)
+        return 0
+
+    async def forward(signal: str) -> None:
+        await engine.containers.kill(container.id, signal)
+
+    size = terminal.size() if how.tty else None
+    session = await engine.containers.start_attached(container.id, AttachOptions(stdin=how.stdin), size)
+    if invocation.switch("sig-proxy") and not how.tty:
+        how = Attachment(tty=False, stdin=how.stdin, streams=how.streams, keys=how.keys, forward=forward)
+    code = await attend(session, how)
+    return 0 if code is None else code
+
+
+def _attachment(invocation: Invocation) -> Attachment:
+    """What the user sees of the container: -a if given, else its output, and its input with -i."""
+    chosen = set(invocation.many("attach")) or (
+        {"stdout", "stderr"} | ({"stdin"} if invocation.switch("interactive") else set())
+    )
+    return Attachment(
+        tty=invocation.switch("tty"),
+        stdin="stdin" in chosen,
+        streams=frozenset(chosen - {"stdin"}),
+        keys=invocation.text("detach-keys"),
+    )
+
+
+async def _created(engine: Engine, invocation: Invocation, options: CreateOptions) -> Container:
+    async with reporting("quiet" if invocation.switch("quiet") else "auto") as progress:
+        container = await engine.containers.create(options, progress)
+    try:
+        _write_id(invocation.text("cidfile"), container.id)
+    except OSError as error:
+        await engine.containers.remove(container.id, RemoveContainerOptions(force=True))
+        path = invocation.text("cidfile")
+        raise InvalidInput(path, f"the container ID file cannot be written: {error.strerror}") from None
+    return container
+
+
+def _write_id(cidfile: str, container_id: str) -> None:
+    if cidfile:
+        with open(cidfile, "x", encoding="ascii") as file:
+            file.write(container_id)
+
+
+async def _remove_if_never_run(engine: Engine, container: Container) -> None:
+    """With --rm nothing may stay of a container that could not be started."""
+    if container.options.auto_remove:
+        with contextlib.suppress(EngineError):
+            await engine.containers.remove(container.id, RemoveContainerOptions(force=True, volumes=True))
+
+
+RUN = Command(
+    usage="[OPTIONS] IMAGE [COMMAND] [ARG...]",
+    run=_run,
+    flags=_RUN_FLAGS,
+    fewest=1,
+    most=None,
+    interspersed=False,
+    check=_check_run,
+    engine_error_code=diagnostics.ENGINE_FAILED,
+)
+CREATE = Command(
+    usage="[OPTIONS] IMAGE [COMMAND] [ARG...]",
+    run=_create,
+    flags=_COMMON_FLAGS,
+    fewest=1,
+    most=None,
+    interspersed=False,
+    check=_check_create,
+)

@@ -1,0 +1,1 @@
+"""Go's text/template as far as Docker's --format uses it."""

@@ -1,0 +1,125 @@
+"""Owns how the engine's progress facts look: plain lines, or a repainted block on a terminal.
+
+Everything goes to standard error, as BuildKit's does. Refuses to know where the facts come from.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import time
+from typing import TYPE_CHECKING
+
+from engine import events
+from tuidock.cli import diagnostics
+from tuidock.cli.units import human_size
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from engine.events import Progress, ProgressFact
+
+_TICK = 0.1
+_ID_WIDTH = 12
+
+
+@contextlib.asynccontextmanager
+async def reporting(kind: str = "auto") -> AsyncIterator[Progress]:
+    """A progress callable for one verb; ``kind`` is plain, tty, quiet or auto (tty on a terminal)."""
+    if kind == "quiet":
+        yield events.ignore_progress
+        return
+    if kind == "plain" or (kind == "auto" and not os.isatty(diagnostics.STDERR)):
+        yield Plain()
+        return
+    from tuidock.cli.progress_screen import Screen
+
+    screen = Screen()
+    ticking = asyncio.ensure_future(_tick(screen.paint))
+    try:
+        yield screen
+    finally:
+        ticking.cancel()
+        screen.finish()
+
+
+async def _tick(paint: object) -> None:
+    while callable(paint):
+        await asyncio.sleep(_TICK)
+        paint()
+
+
+class Plain:
+    """One line a fact: ``#2 [2/4] RUN make``, ``#2 0.143 output``, ``#2 DONE 0.2s``."""
+
+    def __init__(self) -> None:
+        self._names: dict[int, str] = {}
+        self._numbers: dict[int, int] = {}
+        self._started: dict[int, float] = {}
+        self._partial: dict[int, bytes] = {}
+        self._shown = 0
+
+    def __call__(self, fact: ProgressFact) -> None:
+        if isinstance(fact, events.BuildPlanned):
+            self._plan(fact)
+        elif isinstance(fact, events.StepStarted):
+            self._start(fact.index)
+        elif isinstance(fact, events.StepOutput):
+            self._output(fact)
+        elif isinstance(fact, events.StepFinished):
+            self._finish(fact.index)
+            self._line(fact.index, "CACHED" if fact.cached else f"DONE {fact.seconds:.1f}s")
+        elif isinstance(fact, events.StepFailed):
+            self._finish(fact.index)
+            self._line(fact.index, f"ERROR: {fact.reason}")
+        elif isinstance(fact, events.BuildFinished):
+            _finished(fact)
+        elif isinstance(fact, events.Message):
+            diagnostics.line(fact.text)
+        elif isinstance(fact, events.LayerProgress) and fact.phase == "done":
+            diagnostics.line(f"{short_layer(fact.layer)}: Loaded layer {_size(fact)}".rstrip())
+
+    def _plan(self, fact: events.BuildPlanned) -> None:
+        for number, step in enumerate(fact.steps, 1):
+            self._names[step.index] = step.name
+            self._numbers[step.index] = number
+
+    def _start(self, index: int) -> None:
+        self._started[index] = time.monotonic()
+        if self._shown:
+            diagnostics.line("")
+        self._shown += 1
+        self._line(index, self._names.get(index, ""))
+
+    def _output(self, fact: events.StepOutput) -> None:
+        *lines, rest = (self._partial.get(fact.index, b"") + fact.content).split(b"\n")
+        self._partial[fact.index] = rest
+        elapsed = time.monotonic() - self._started.get(fact.index, time.monotonic())
+        for line in lines:
+            text = line.rstrip(b"\r").rpartition(b"\r")[2].decode(errors="replace")
+            self._line(fact.index, f"{elapsed:.3f} {text}")
+
+    def _finish(self, index: int) -> None:
+        if index not in self._started:
+            self._start(index)
+        if self._partial.get(index):
+            self._output(events.StepOutput(index=index, stream="stdout", content=b"\n"))
+
+    def _line(self, index: int, text: str) -> None:
+        diagnostics.line(f"#{self._numbers.get(index, index)} {text}".rstrip())
+
+
+def short_layer(layer: str) -> str:
+    """The first twelve digits of a layer's digest."""
+    return layer.removeprefix("sha256:")[:_ID_WIDTH]
+
+
+def _size(fact: events.LayerProgress) -> str:
+    return human_size(fact.total or fact.done) if fact.total or fact.done else ""
+
+
+def _finished(fact: events.BuildFinished) -> None:
+    diagnostics.line(f"\nwriting image {fact.image_id} in {fact.seconds:.1f}s")
+    for tag in fact.tags:
+        diagnostics.line(f"naming to {tag}")

@@ -1,0 +1,157 @@
+"""Owns the repainted form of progress: BuildKit's block of steps, Docker's bars of layers.
+
+Refuses to paint more rows than the terminal has: what scrolled away could not be repainted. What containers
+print is made harmless first.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+
+import msgspec
+
+from engine import events
+from tuidock.cli import diagnostics
+from tuidock.cli.progress import short_layer
+from tuidock.cli.units import human_size
+
+_SHORTEST_PAUSE = 0.05
+_TAIL = 6
+_BAR = 50
+_SEQUENCES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
+_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_PHASES = {"read": "Reading", "unpack": "Loading layer", "done": "Loaded"}
+
+
+class _Step(msgspec.Struct):
+    name: str
+    started: float = 0
+    seconds: float = 0
+    state: str = ""
+    """"" not yet, running, done, CACHED or ERROR."""
+    tail: list[str] = []
+    partial: bytes = b""
+
+
+class Screen:
+    """A progress callable that keeps a block of lines on the terminal up to date."""
+
+    def __init__(self) -> None:
+        self._steps: dict[int, _Step] = {}
+        self._layers: dict[str, events.LayerProgress] = {}
+        self._begun = time.monotonic()
+        self._painted_at = 0.0
+        self._painted_rows = 0
+        self._closing: list[str] = []
+        self._finished = False
+
+    def __call__(self, fact: events.ProgressFact) -> None:
+        if isinstance(fact, events.BuildPlanned):
+            self._steps = {step.index: _Step(step.name) for step in fact.steps}
+        elif isinstance(fact, events.LayerProgress):
+            self._layers[fact.layer] = fact
+        elif isinstance(fact, events.Message):
+            self._erase()
+            diagnostics.line(harmless(fact.text))
+            self._painted_at = 0
+        elif isinstance(fact, events.BuildFinished):
+            self._closing = [
+                f" => writing image {fact.image_id}",
+                *(f" => naming to {tag}" for tag in fact.tags),
+            ]
+        elif isinstance(fact, events.ImageStored):
+            return
+        else:
+            self._step(fact)
+        if time.monotonic() - self._painted_at >= _SHORTEST_PAUSE:
+            self.paint()
+
+    def paint(self) -> None:
+        """Bring the block on the terminal up to date."""
+        columns, rows = _terminal_size()
+        block = [*self._step_lines(columns), *self._layer_lines()]
+        if not block:
+            return
+        head, body = (block[:1], block[1:]) if self._steps else ([], block)
+        shown = [line[: columns - 1] for line in (*head, *body[-(rows - 2) :])]
+        text = "".join(f"\x1b[2K{line}\n" for line in shown)
+        diagnostics.write((self._back() + text + "\x1b[J").encode(errors="replace"))
+        self._painted_rows, self._painted_at = len(shown), time.monotonic()
+
+    def finish(self) -> None:
+        """Paint the last state; it stays on the terminal."""
+        self._finished = True
+        self.paint()
+        self._painted_rows = 0
+
+    def _step(
+        self, fact: events.StepStarted | events.StepOutput | events.StepFinished | events.StepFailed
+    ) -> None:
+        step = self._steps.setdefault(fact.index, _Step(f"step {fact.index}"))
+        if isinstance(fact, events.StepStarted):
+            step.started, step.state = time.monotonic(), "running"
+        elif isinstance(fact, events.StepOutput):
+            *lines, step.partial = (step.partial + fact.content).split(b"\n")
+            texts = (line.rstrip(b"\r").rpartition(b"\r")[2].decode(errors="replace") for line in lines)
+            step.tail = [*step.tail, *map(harmless, texts)][-_TAIL:]
+        elif isinstance(fact, events.StepFinished):
+            step.seconds, step.state = fact.seconds, "CACHED" if fact.cached else "done"
+        else:
+            step.seconds, step.state = fact.seconds, "ERROR"
+
+    def _step_lines(self, columns: int) -> list[str]:
+        if not self._steps:
+            return []
+        done = sum(step.state in {"done", "CACHED"} for step in self._steps.values())
+        ended = " FINISHED" if done == len(self._steps) else ""
+        elapsed = time.monotonic() - self._begun
+        lines = [f"[+] Building {elapsed:.1f}s ({done}/{len(self._steps)}){ended}"]
+        for step in self._steps.values():
+            if step.state:
+                lines.append(_step_line(step, columns))
+            if step.state == "running" and not self._finished:
+                lines += [f" => => {text}" for text in step.tail]
+        return lines + self._closing
+
+    def _layer_lines(self) -> list[str]:
+        return [_layer_line(fact) for fact in self._layers.values()]
+
+    def _erase(self) -> None:
+        diagnostics.write((self._back() + "\x1b[J").encode())
+        self._painted_rows = 0
+
+    def _back(self) -> str:
+        return f"\x1b[{self._painted_rows}A\r" if self._painted_rows else ""
+
+
+def harmless(text: str) -> str:
+    """``text`` without escape sequences and control characters; tabs become spaces."""
+    return _CONTROLS.sub("", _SEQUENCES.sub("", text).expandtabs())
+
+
+def _step_line(step: _Step, columns: int) -> str:
+    seconds = time.monotonic() - step.started if step.state == "running" else step.seconds
+    mark = f"{step.state} " if step.state in {"CACHED", "ERROR"} else ""
+    clock = f" {seconds:.1f}s"
+    width = max(1, columns - 1 - len(clock))
+    return f" => {mark}{harmless(step.name)}"[:width].ljust(width) + clock
+
+
+def _layer_line(fact: events.LayerProgress) -> str:
+    phase = _PHASES.get(fact.phase, fact.phase)
+    name = short_layer(fact.layer)
+    if fact.phase == "done" or not fact.total:
+        return f"{name}: {phase} {human_size(fact.done) if fact.done else ''}".rstrip()
+    filled = min(_BAR, _BAR * fact.done // fact.total)
+    bar = ("=" * max(0, filled - 1) + ">" * bool(filled)).ljust(_BAR)
+    return f"{name}: {phase} [{bar}] {human_size(fact.done):>8}/{human_size(fact.total)}"
+
+
+def _terminal_size() -> tuple[int, int]:
+    try:
+        found = os.get_terminal_size(diagnostics.STDERR)
+    except OSError:
+        return 80, 24
+    return max(20, found.columns), max(5, found.lines)

@@ -1,0 +1,1 @@
+"""What users write into options (ports, mounts, environments, sizes), as values."""
