@@ -54,7 +54,7 @@ def members(directory: str) -> list[int]:
     pids: list[int] = []
     for folder, _, _ in os.walk(directory):
         try:
-            with open(f"{folder}/cgroup.procs", encoding="ascii") as procs:
+            with open(f"{folder}/cgroup.procs", encoding="utf-8") as procs:
                 pids += [int(line) for line in procs]
         except OSError:
             pass  # removed meanwhile, or a threaded cgroup: its processes are its parent's
@@ -153,5 +153,5 @@ def oom_kills(path: str | None) -> int:
 
 
 def _read(path: str) -> str:
-    with open(path, encoding="ascii") as file:
+    with open(path, encoding="utf-8") as file:
         return file.read()

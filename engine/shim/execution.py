@@ -107,6 +107,7 @@ class Execution:
                 return
             message = json.loads(packet)
             if message["at"] == "failed":
+                os.waitpid(self._pid, 0)  # the container's end waits until each of its processes is reaped
                 raise Refusal(message["error"])
             self._terminal, self._slave = descriptors
             os.set_blocking(self._terminal, False)

@@ -46,7 +46,12 @@ class Loop:
 
 
 class Client:
-    """One connection: frames in, a buffer out. ``cursor`` is the next log record it has not got, if attached."""
+    """One connection: frames in, a buffer out.
+
+    ``cursor`` is the next log record that it has not got, if it is attached; ``input``: its frames go to
+    the process; ``waits``: it wants EXIT; ``held``: its end is left open when it is gone, so that it can see
+    when this process is gone.
+    """
 
     __slots__ = (
         "_events",
@@ -55,6 +60,7 @@ class Client:
         "_reader",
         "closed",
         "cursor",
+        "held",
         "input",
         "on_drained",
         "on_frame",
@@ -69,6 +75,7 @@ class Client:
         self.input = False
         self.waits = False
         self.closed = False
+        self.held = False
         self.on_frame: Callable[[Client, int, bytes], None] = _drop_frame
         self.on_gone: Callable[[Client], None] = _drop
         self.on_drained: Callable[[Client], None] = _drop
@@ -122,9 +129,14 @@ class Client:
         self._watch(self._events | OUT if self._out else self._events & ~OUT)
 
     def _lose(self) -> None:
-        if not self.closed:
+        if self.closed:
+            return
+        if self.held:
+            self.closed = True
+            self._loop.forget(self.sock.fileno())
+        else:
             self.close()
-            self.on_gone(self)
+        self.on_gone(self)
 
     def _ready(self, events: int) -> None:
         if events & OUT:

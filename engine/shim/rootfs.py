@@ -82,7 +82,7 @@ def seal(bundle: dict, stage: Stage) -> None:  # type: ignore[type-arg]  # JSON
     """Set the kernel's parameters, hide what must not be seen, protect what must not be written."""
     for name, value in bundle.get("sysctls", {}).items():
         stage(f"setting sysctl {name}")
-        with open(f"/proc/sys/{name.replace('.', '/')}", "w", encoding="ascii") as parameter:
+        with open(f"/proc/sys/{name.replace('.', '/')}", "w", encoding="utf-8") as parameter:
             parameter.write(str(value))
     empty = ""
     for path in bundle["masked_paths"]:
@@ -98,7 +98,7 @@ def seal(bundle: dict, stage: Stage) -> None:  # type: ignore[type-arg]  # JSON
 
 def bind_console(slave_path: str) -> None:
     """Put the terminal at ``slave_path`` on /dev/console."""
-    with open("/dev/console", "a", encoding="ascii"):
+    with open("/dev/console", "a", encoding="utf-8"):
         pass
     linux.mount(slave_path, "/dev/console", None, linux.MS_BIND)
 

@@ -134,7 +134,7 @@ def _set_oom_score(wanted: dict, stage: Stage) -> None:  # type: ignore[type-arg
     if score is None:
         return
     stage("setting oom_score_adj")
-    with open("/proc/self/oom_score_adj", "w", encoding="ascii") as file:
+    with open("/proc/self/oom_score_adj", "w", encoding="utf-8") as file:
         file.write(str(score))
 
 

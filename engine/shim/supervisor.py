@@ -78,6 +78,7 @@ class Supervisor:
         loop, container = self._loop, self._container
         self._input = Input(loop, container.input)
         asker = self._adopt(connection)
+        asker.held = container.step
         asker.send(wire.READY)
         if attach:
             self._attach(asker, self._first, stdin=stdin)
