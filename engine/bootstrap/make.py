@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from engine.bootstrap import busybox, debootstrap, hello
+from engine.bootstrap import busybox, debian, hello
 from engine.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 _RECIPES: dict[str, Callable[[str, str, bool], Recipe]] = {
     "hello-world": hello.make,
     "busybox": busybox.make,
-    "debian": debootstrap.make_debian,
-    "ubuntu": debootstrap.make_ubuntu,
+    "debian": debian.make_debian,
+    "ubuntu": debian.make_ubuntu,
 }
 NAMES = ("hello-world", "busybox", "debian:SUITE", "ubuntu:SUITE")
 
