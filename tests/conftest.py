@@ -12,7 +12,7 @@ import pytest
 from engine.options import BootstrapOptions, ContainerFilter, EventFilter, RemoveContainerOptions
 from engine.paths import Paths
 from engine.store.journal import Journal
-from tests.support.leftovers import leftovers
+from tests.support.leftovers import leftovers, remove_bridges
 from tests.support.network import why_no_network
 from tests.support.trees import make_busybox_tree
 
@@ -58,6 +58,7 @@ async def engine(paths: Paths) -> AsyncIterator[Engine]:
         for container in await opened.containers.list(ContainerFilter(all=True)):
             await opened.containers.remove(container.id, RemoveContainerOptions(force=True, volumes=True))
     finally:
+        remove_bridges([network.bridge for network in await opened.networks.list() if network.bridge])
         await opened.close()
     past = Journal(paths.events).read(EventFilter(follow=False))
     ids = {event.id async for event in past if event.type == "container"}

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import time
 from typing import TYPE_CHECKING
+
+from engine.network.plan import TABLE_PREFIX, veth_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -21,7 +24,7 @@ def leftovers(
     ids = tuple(container_ids)
     deadline = time.monotonic() + patience
     while True:
-        found = [*mounts_of(paths), *processes_of(paths), *cgroups_of(ids)]
+        found = [*mounts_of(paths), *processes_of(paths), *cgroups_of(ids), *interfaces_of(ids)]
         if not found or time.monotonic() > deadline:
             return found
         time.sleep(0.02)
@@ -58,6 +61,22 @@ def cgroups_of(container_ids: tuple[str, ...]) -> list[str]:
         for name in names
         if any(container_id in name for container_id in container_ids)
     ]
+
+
+def interfaces_of(container_ids: tuple[str, ...]) -> list[str]:
+    """The host's ends of the containers' network cables."""
+    present = set(os.listdir("/sys/class/net"))
+    return [f"interface: {name}" for name in map(veth_name, container_ids) if name in present]
+
+
+def remove_bridges(names: Iterable[str]) -> None:
+    """Take the bridges of a root that is about to go away from the machine, with their firewall tables."""
+    for name in names:
+        for command in (
+            ["ip", "link", "delete", name],
+            ["nft", "delete", "table", "ip", f"{TABLE_PREFIX}{name}"],
+        ):
+            subprocess.run(command, check=False, capture_output=True)
 
 
 def _pids() -> Iterator[int]:
