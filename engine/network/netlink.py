@@ -67,7 +67,7 @@ def encode_batch_bounds() -> tuple[bytes, bytes]:
 
 # -- rtnetlink -------------------------------------------------------------------------------------
 def _link(
-    operation: plan.AddBridge | plan.AddVeth | plan.SetHairpin | plan.DeleteLink | plan.SetUp,
+    operation: plan.AddBridge | plan.AddVeth | plan.SetHairpin | plan.Unplug | plan.DeleteLink | plan.SetUp,
 ) -> bytes:
     message = ifinfmsg()
     kind, flags = RTM_NEWLINK, _REQUEST
@@ -97,6 +97,9 @@ def _link(
                     },
                 ]
             )
+        case plan.Unplug():
+            message["change"] = _UP
+            attributes.append(["IFLA_MASTER", 0])
         case plan.DeleteLink():
             kind = RTM_DELLINK
         case plan.SetUp():

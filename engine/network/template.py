@@ -76,6 +76,7 @@ def _address(field: str, sentinel: str, count: int = 1) -> Variable:
 _VARIABLES: dict[type, tuple[Variable, ...]] = {
     plan.AddVeth: (_text("name"), Variable("mac", _mac, "f3:9b:e5:71:d8:4e")),
     plan.SetHairpin: (_text("name"),),
+    plan.Unplug: (_text("name"),),
     plan.DeleteLink: (_text("name"),),
     plan.AddAddress: (_address("address", "241.17.99.203", 2), _address("broadcast", "242.29.103.211")),
     plan.AddDefaultRoute: (_address("gateway", "243.31.107.217"),),
@@ -93,7 +94,12 @@ _VARIABLES: dict[type, tuple[Variable, ...]] = {
 _INDEXED = {plan.AddVeth: "bridge", plan.AddAddress: "interface"}
 """The field that names an interface of which only the number is sent."""
 
-_GONE = {plan.DeleteLink: (errno.ENODEV,), plan.DeleteTable: (errno.ENOENT,)}
+_GONE = {
+    plan.Unplug: (errno.ENODEV,),
+    plan.DeleteLink: (errno.ENODEV,),
+    plan.DeleteTable: (errno.ENOENT,),
+}
+"""What may be gone already."""
 
 
 class Templates:

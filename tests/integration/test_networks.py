@@ -178,6 +178,15 @@ def test_a_container_that_was_killed_without_teardown_starts_again(lab: Lab) -> 
     assert lab.ask(lab.client, "tcp", HOST_ADDRESS, 8080) == CLIENT_ADDRESS
 
 
+def test_who_joined_the_namespace_loses_the_address_with_its_owner(lab: Lab) -> None:
+    one, neighbour = owner(), lab.attach(owner())
+    joined = lab.attach(one)
+    lab.serve(joined["netns"], "tcp", 80)
+    before = lab.ask(neighbour["netns"], "tcp", address_of(joined), 80)
+    lab.python(lab.host, "send", json.dumps(joined["bundle"]["teardown"]))
+    assert (before, lab.ask(neighbour["netns"], "tcp", address_of(joined), 80)) == (address_of(neighbour), "")
+
+
 def test_removing_a_network_leaves_nothing(lab: Lab) -> None:
     before = lab.leftovers()
     lab.networks("create", json.dumps({"name": "mine"}))

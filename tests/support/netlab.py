@@ -72,6 +72,9 @@ class Lab:
         return json.loads(self.python(self.host, verb, self.root, *arguments))
 
     def detach(self, attachment: dict[str, Any], owner: str) -> None:
+        """As the supervisor does it: the namespace goes with the container's last process."""
+        if attachment["netns"] in run("ip", "netns", "list").split():
+            run("ip", "netns", "del", attachment["netns"])
         self.python(self.host, "send", json.dumps(attachment["bundle"]["teardown"]))
         self.python(self.host, "release", self.root, owner)
 
