@@ -12,6 +12,7 @@ from engine.build.executor import Executor
 from engine.build.layers import LayerMaker
 from engine.build.prepare import context_checksums, prepare
 from engine.build.result import image_document
+from engine.build.workbench import Workbench
 from engine.events import BuildFinished, Event, ImageStored, ignore_progress
 from engine.oci import platform as platforms
 from engine.oci import reference as references
@@ -54,10 +55,12 @@ class Builds:
         begin = time.monotonic()
         names = tuple(references.parse(tag).tagged for tag in options.tags)
         with making(self._paths), staging(self._paths) as folder:
+            workbench = Workbench(self._launcher)
             try:
-                image_id = await self._build(options, progress, folder)
+                image_id = await self._build(options, progress, folder, workbench)
             finally:
-                await self._clean(folder)
+                # Also while the build is being cancelled: putting things in order itself is not to be.
+                await asyncio.shield(self._clean(folder, workbench))
             shown = tuple(name.familiar for name in names)
             self._announce(image_id, shown)
         progress(ImageStored(image_id=image_id, names=shown))
@@ -72,11 +75,15 @@ class Builds:
             freed = await self._launcher.work("engine.layer.tree:remove", arguments) if garbage.folders else 0
         return Pruned(removed=keys, reclaimed=int(freed))
 
-    async def _build(self, options: BuildOptions, progress: Progress, folder: str) -> str:
+    async def _build(
+        self, options: BuildOptions, progress: Progress, folder: str, workbench: Workbench
+    ) -> str:
         context = await open_context(options, self._launcher, folder)
         prepared = prepare(options, context, self._images)
-        contents = await context_checksums(prepared.plan, context, self._launcher)
-        maker = LayerMaker(self._paths, self._launcher, self._networks, folder, context, options.network)
+        contents = await context_checksums(prepared.plan, context, workbench)
+        maker = LayerMaker(
+            self._paths, self._launcher, self._networks, folder, context, workbench, options.network
+        )
         executor = Executor(
             prepared.plan,
             prepared.bases,
@@ -86,20 +93,17 @@ class Builds:
             network=options.network,
             use_cache=not options.no_cache,
         )
-        try:
-            result = await executor.run(contents)
-        finally:
-            await maker.release()
+        result = await executor.run(contents)
         document = image_document(prepared.plan, result, options.labels, platforms.host().architecture)
         return self._images.put_image(document, result.chain_ids, options.tags)
 
-    async def _clean(self, folder: str) -> None:
+    async def _clean(self, folder: str, workbench: Workbench) -> None:
         """Remove the staging folder; what is left of it, the next sweep takes."""
+        await workbench.close()
         try:
             os.rmdir(folder)
         except OSError:
-            # Also while the build is being cancelled: the removal itself is not to be.
-            await asyncio.shield(self._launcher.work("engine.layer.tree:remove", {"paths": [folder]}))
+            await self._launcher.work("engine.layer.tree:remove", {"paths": [folder]})
 
     def _announce(self, image_id: str, names: tuple[str, ...]) -> None:
         for name in names:

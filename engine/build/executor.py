@@ -13,6 +13,7 @@ import msgspec
 
 from engine.build.cache import step_key
 from engine.build.layers import ExitError, LayerMaker
+from engine.build.made import MadeLayers
 from engine.build.operations import CopyOperation, RunOperation
 from engine.build.stages import SCRATCH
 from engine.errors import BuildFailed, CommandNotExecutable, CommandNotFound, EngineError
@@ -75,6 +76,7 @@ class Executor:
         self._bases = bases
         self._maker = maker
         self._records = records
+        self._made = MadeLayers(maker, records)
         self._progress = progress
         self._network = network
         self._use_cache = use_cache
@@ -86,8 +88,11 @@ class Executor:
     async def run(self, contents: Mapping[tuple[int, int], dict[str, str]]) -> StageResult:
         """Carry the plan out; the result of its target stage."""
         self._progress(BuildPlanned(steps=planned_steps(self._plan), dockerfile=self._plan.dockerfile.path))
-        for stage in self._plan.stages:
-            self._results[stage.index] = await self._stage(stage, contents)
+        try:
+            for stage in self._plan.stages:
+                self._results[stage.index] = await self._stage(stage, contents)
+        finally:
+            await self._made.record()
         self._records.note_hits(self._hits)
         return self._results[self._plan.target]
 
@@ -148,7 +153,7 @@ class Executor:
         digest = content.get("digest", "") or (source[-1] if source else "")
         parent = below.chain_ids[-1] if below.chain_ids else ""
         key = step_key(parent, operation, digest, self._network_of(operation))
-        found = self._records.find(key) if self._use_cache else None
+        found = self._made.find(key) or (self._records.find(key) if self._use_cache else None)
         if found is not None:
             self._hits.append(found)
             return found, True
@@ -167,7 +172,7 @@ class Executor:
             raise self._failure(step, str(error), code=code, remedy=error.remedy) from error
         except EngineError as error:
             raise self._failure(step, str(error), remedy=error.remedy) from error
-        return self._records.put(key, layer), False
+        return await self._made.add(key, layer), False
 
     def _network_of(self, operation: AnyOperation) -> str:
         """What the build's --network makes of a RUN that asks for none of its own."""

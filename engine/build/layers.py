@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from engine.build.context import Context
+    from engine.build.workbench import Workbench
     from engine.paths import Paths
     from engine.runtime.attachment import Attachment, Attachments
     from engine.runtime.launcher import Launcher
@@ -39,13 +40,14 @@ class ExitError(Exception):
 class LayerMaker:
     """Makes the layers of one build below the folder ``staging``."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 - what a build has at hand
         self,
         paths: Paths,
         launcher: Launcher,
         networks: Attachments,
         staging: str,
         context: Context,
+        workbench: Workbench,
         network: str,
     ) -> None:
         self._paths = paths
@@ -53,10 +55,9 @@ class LayerMaker:
         self._networks = networks
         self._staging = staging
         self._context = context
+        self._workbench = workbench
         self._network = network
         self._count = 0
-        self._build_id = secrets.token_hex(32)
-        self._attachments: dict[str, Attachment] = {}
 
     async def make(
         self,
@@ -86,10 +87,9 @@ class LayerMaker:
             created=time.time_ns(),
         )
 
-    async def release(self) -> None:
-        """Give the network back what steps had of it."""
-        if self._attachments:
-            await self._networks.release(self._build_id)
+    async def settle(self) -> None:
+        """Make all layers so far survive a power cut: to be done before they are recorded."""
+        await self._workbench.work("sync", {"layers": self._paths.layers})
 
     async def _run(
         self,
@@ -99,12 +99,20 @@ class LayerMaker:
         parent: str | None,
         on_output: Callable[[str, bytes], None],
     ) -> dict[str, Any]:
-        place = await self._place(operation, folder, lower)
-        code = await self._launcher.run_step(step_bundle(operation, place), on_output)
+        step_id = secrets.token_hex(32)
+        attachment = await self._networks.attach(
+            step_id, f"build step {step_id[:12]}", self._network_of(operation), (), hostname=HOSTNAME
+        )
+        try:
+            place = self._place(operation, folder, lower, step_id, attachment)
+            await self._workbench.start()
+            code = await self._launcher.run_step(step_bundle(operation, place), on_output)
+        finally:
+            await self._networks.release(step_id)
         if code:
             raise ExitError(code)
-        wanted = {"tree": f"{folder}/upper", "layers": self._paths.layers, "parent": parent}
-        committed: dict[str, Any] = await self._launcher.work("engine.layer.commit:commit", wanted)
+        wanted = {"tree": f"{folder}/upper", "layers": self._paths.layers, "parent": parent, "sync": False}
+        committed: dict[str, Any] = await self._workbench.work("commit", wanted)
         return committed
 
     async def _change(
@@ -122,15 +130,16 @@ class LayerMaker:
             "work": f"{folder}/work",
             "layers": self._paths.layers,
             "parent": parent,
+            "sync": False,
         }
-        call = "engine.build.steps:workdir_step"
+        call = "workdir"
         if isinstance(operation, CopyOperation):
-            call = "engine.build.steps:copy_step"
+            call = "copy"
             arguments |= {"context": self._context.folder, "ignore": self._context.ignore}
             if operation.source.kind != "context":
                 arguments["source_trees"] = self._trees(source_chain)
                 arguments["source_mount"] = self._source_mount(folder)
-        committed: dict[str, Any] = await self._launcher.work(call, arguments)
+        committed: dict[str, Any] = await self._workbench.work(call, arguments)
         return committed
 
     def _source_mount(self, folder: str) -> tuple[str, str]:
@@ -142,9 +151,17 @@ class LayerMaker:
     def _trees(self, chain_ids: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(self._paths.layer(chain_id) for chain_id in reversed(chain_ids))
 
-    async def _place(self, operation: RunOperation, folder: str, lower: tuple[str, ...]) -> StepPlace:
-        network = self._network if operation.network == "default" else operation.network
-        attachment = await self._attachment(network)
+    def _network_of(self, operation: RunOperation) -> str:
+        return self._network if operation.network == "default" else operation.network
+
+    def _place(
+        self,
+        operation: RunOperation,
+        folder: str,
+        lower: tuple[str, ...],
+        step_id: str,
+        attachment: Attachment,
+    ) -> StepPlace:
         files = {
             "/etc/hosts": _write(f"{folder}/hosts", attachment.hosts),
             "/etc/resolv.conf": _write(f"{folder}/resolv.conf", attachment.resolv_conf),
@@ -153,22 +170,14 @@ class LayerMaker:
             script = _write(f"{folder}/script", operation.script)
             os.chmod(script, 0o755)  # noqa: S103 - any user of the image may execute it
         return StepPlace(
-            step_id=secrets.token_hex(32),
+            step_id=step_id,
             folder=folder,
             lower=lower,
             files=files,
             network=attachment.bundle,
-            new_network=network != "host",
+            new_network=self._network_of(operation) != "host",
             cgroups=read_host(),
         )
-
-    async def _attachment(self, network: str) -> Attachment:
-        """The build's place in ``network``: one address for all its steps, as they run one by one."""
-        if network not in self._attachments:
-            self._attachments[network] = await self._networks.attach(
-                self._build_id, f"build {self._build_id[:12]}", network, (), hostname=HOSTNAME
-            )
-        return self._attachments[network]
 
 
 def _write(path: str, text: str) -> str:

@@ -32,9 +32,9 @@ from engine.oci.instant import from_rfc3339
 if TYPE_CHECKING:
     from engine.build.context import Context
     from engine.build.scope import Globals
+    from engine.build.workbench import Workbench
     from engine.dockerfile.instructions import Dockerfile
     from engine.options import BuildOptions
-    from engine.runtime.launcher import Launcher
     from engine.store.image_records import ImageRecords
 
 
@@ -70,7 +70,7 @@ def prepare(options: BuildOptions, context: Context, images: ImageRecords) -> Pr
 
 
 async def context_checksums(
-    plan: BuildPlan, context: Context, launcher: Launcher
+    plan: BuildPlan, context: Context, workbench: Workbench
 ) -> dict[tuple[int, int], dict[str, str]]:
     """The checksum of what each step copies from the context, or what it misses.
 
@@ -93,7 +93,7 @@ async def context_checksums(
         "ignore": context.ignore,
         "selections": list(wanted.values()),
     }
-    found = await launcher.work("engine.build.context:checksums", arguments)
+    found = await workbench.work("checksums", arguments)
     return dict(zip(wanted, found, strict=True))
 
 

@@ -1,6 +1,6 @@
 """Owns the worker side of COPY, ADD and WORKDIR: mount the tree, change it, make the change a layer.
 
-Runs in a process of its own, in a mount namespace of its own. Refuses to decide: the operation is final.
+Runs in a worker that has a mount namespace of its own. Refuses to decide: the operation is final.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from engine.build.unpacking import is_archive, unpack
 from engine.errors import InvalidInput
 from engine.layer.commit import commit
 from engine.layer.tree import raise_open_files, storage_errors
-from engine.shim.overlay import mount_overlay, private_mounts, unmount
+from engine.shim.overlay import mount_overlay, unmount
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -58,16 +58,23 @@ def workdir_step(arguments: dict[str, Any], fds: list[int]) -> dict[str, Any]:
 def _begin() -> None:
     raise_open_files()
     os.umask(0)
-    private_mounts()
 
 
 def _commit(arguments: dict[str, Any], fds: list[int]) -> dict[str, Any]:
-    wanted = {"tree": arguments["upper"], "layers": arguments["layers"], "parent": arguments["parent"]}
-    return commit(wanted, fds)
+    wanted = {name: arguments[name] for name in ("layers", "parent", "sync")}
+    return commit({"tree": arguments["upper"], **wanted}, fds)
 
 
 def _copy(operation: CopyOperation, arguments: dict[str, Any], root: str) -> None:
     tree = _source(operation, arguments)
+    try:
+        _copy_from(tree, operation, root)
+    finally:
+        if len(arguments.get("source_trees", ())) > 1:
+            unmount(arguments["source_trees"], tree.root)
+
+
+def _copy_from(tree: SourceTree, operation: CopyOperation, root: str) -> None:
     from_context = operation.source.kind == "context"
     given = resolve_owner(operation.chown, SourceTree(root)) if operation.chown else None
     owner = given or ((0, 0) if from_context else None)

@@ -36,6 +36,7 @@ def commit(arguments: dict[str, Any], fds: list[int]) -> dict[str, Any]:  # noqa
     ``layers`` is the store's folder of layers. ``copy_to`` (a new path beside it) copies first and
     leaves ``tree`` alone, else ``tree`` itself is renamed away. ``stubs`` are paths below ``tree`` that
     the engine made to mount on: removed where still empty. ``skip_empty`` makes no layer of no change.
+    ``sync`` False leaves it to the caller to call ``sync_layers`` before it records the layer.
     Returns ``{"chain_id", "diff_id", "size", "entries"}``; chain and diff id are None if it was skipped.
     """
     raise_open_files()
@@ -50,7 +51,7 @@ def commit(arguments: dict[str, Any], fds: list[int]) -> dict[str, Any]:  # noqa
         if not entries and arguments.get("skip_empty"):
             return {"chain_id": None, "diff_id": None, "size": 0, "entries": 0}
         chain = chain_id(parent, diff_id)
-        _place([(tree, chain)], layers)
+        _place([(tree, chain)], layers, sync=arguments.get("sync", True))
     return {"chain_id": chain, "diff_id": diff_id, "size": size, "entries": entries}
 
 
@@ -86,12 +87,23 @@ def _settle_implied(tree: str, implied: Sequence[tuple[bytes, ...]], lowers: Seq
             os.close(root)
 
 
-def _place(trees: Sequence[tuple[str, str]], layers: str) -> None:
+def sync_layers(arguments: dict[str, Any], fds: list[int]) -> None:  # noqa: ARG001 - a worker's signature
+    """Worker: make what was committed to the folder ``layers`` without ``sync`` survive a power cut."""
+    folder = os.open(arguments["layers"], OPEN_FOLDER)
+    try:
+        syncfs(folder)
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def _place(trees: Sequence[tuple[str, str]], layers: str, *, sync: bool = True) -> None:
     """Sync, then rename each tree to its chain id; one that is there already wins."""
     os.makedirs(layers, mode=0o711, exist_ok=True)
     folder = os.open(layers, OPEN_FOLDER)
     try:
-        syncfs(folder)
+        if sync:
+            syncfs(folder)
         for tree, chain in trees:
             try:
                 os.rename(tree, chain.removeprefix("sha256:"), dst_dir_fd=folder)
@@ -99,7 +111,8 @@ def _place(trees: Sequence[tuple[str, str]], layers: str) -> None:
                 if error.errno not in {errno.ENOTEMPTY, errno.EEXIST}:
                     raise
                 _drop(tree)
-        os.fsync(folder)
+        if sync:
+            os.fsync(folder)
     finally:
         os.close(folder)
 

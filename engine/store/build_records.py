@@ -47,24 +47,18 @@ class BuildRecords:
         created, used = (int(str(value)) for value in rows[0][3:])
         return CachedStep(key=key, chain_id=chain_id, diff_id=diff_id, created=created, used=used)
 
-    def put(self, key: str, layer: Layer) -> CachedStep:
-        """Record a step's layer, whose tree is in place, and that ``key`` leads to it: one write."""
+    def put(self, made: Iterable[tuple[str, Layer]]) -> None:
+        """Record layers whose trees are in place, in order, each with the key that leads to it: one write."""
         with self._database.transaction() as connection:
-            insert_layer(connection, layer)
-            require_layer(connection, layer.chain_id)
-            connection.execute(
-                "INSERT INTO build_cache (key, chain_id, diff_id, created, used) VALUES (?, ?, ?, ?, ?)"
-                " ON CONFLICT (key) DO UPDATE SET chain_id = excluded.chain_id,"
-                " diff_id = excluded.diff_id, created = excluded.created, used = excluded.used",
-                (key, layer.chain_id, layer.diff_id, layer.created, layer.created),
-            )
-        return CachedStep(
-            key=key,
-            chain_id=layer.chain_id,
-            diff_id=layer.diff_id,
-            created=layer.created,
-            used=layer.created,
-        )
+            for key, layer in made:
+                insert_layer(connection, layer)
+                require_layer(connection, layer.chain_id)
+                connection.execute(
+                    "INSERT INTO build_cache (key, chain_id, diff_id, created, used) VALUES (?, ?, ?, ?, ?)"
+                    " ON CONFLICT (key) DO UPDATE SET chain_id = excluded.chain_id,"
+                    " diff_id = excluded.diff_id, created = excluded.created, used = excluded.used",
+                    (key, layer.chain_id, layer.diff_id, layer.created, layer.created),
+                )
 
     def note_hits(self, hits: Iterable[CachedStep]) -> None:
         """Remember that the rows were of use now, where that is not known already."""
