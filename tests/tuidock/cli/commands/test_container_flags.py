@@ -1,0 +1,62 @@
+from engine.options import MountSpec, PortSpec, Resources
+from tuidock.cli.command import Invocation
+from tuidock.cli.commands.container_flags import CONTAINER_FLAGS, create_options
+from tuidock.cli.flags import parse
+
+
+def _options(*argv):
+    parsed = parse(list(argv), CONTAINER_FLAGS, interspersed=False)
+    return create_options(
+        Invocation(spelling="run", values=parsed.values, given=parsed.given, arguments=parsed.arguments)
+    )
+
+
+def test_nothing_given_leaves_everything_to_the_image():
+    options = _options("busybox")
+    assert (options.command, options.entrypoint, options.user, options.network) == (
+        None,
+        None,
+        None,
+        "bridge",
+    )
+
+
+def test_words_after_the_image_are_the_command():
+    assert _options("--rm", "busybox", "sh", "-c", "--rm").command == ("sh", "-c", "--rm")
+
+
+def test_an_empty_entrypoint_removes_the_images():
+    assert _options("--entrypoint", "", "busybox").entrypoint == ()
+
+
+def test_every_kind_of_mount_is_collected():
+    options = _options("-v", "/a:/b", "--mount", "type=volume,dst=/c", "--tmpfs", "/d", "busybox")
+    assert options.mounts == (
+        MountSpec(type="bind", source="/a", target="/b", create_source=True),
+        MountSpec(type="volume", target="/c"),
+        MountSpec(type="tmpfs", target="/d"),
+    )
+
+
+def test_ports_and_ranges_are_collected():
+    options = _options("-p", "8080:80", "-p", "90-91:90-91/udp", "busybox")
+    assert options.ports == (
+        PortSpec(container_port=80, host_port=8080),
+        PortSpec(container_port=90, host_port=90, protocol="udp"),
+        PortSpec(container_port=91, host_port=91, protocol="udp"),
+    )
+
+
+def test_limits_become_resources():
+    options = _options("-m", "512m", "--cpus", "1.5", "--pids-limit", "100", "busybox")
+    assert options.resources == Resources(memory=512 << 20, nano_cpus=1_500_000_000, pids_limit=100)
+
+
+def test_no_new_privileges_may_be_taken_back():
+    assert _options("--security-opt", "no-new-privileges", "busybox").no_new_privileges
+    assert not _options("--security-opt", "no-new-privileges:false", "busybox").no_new_privileges
+
+
+def test_a_bare_variable_comes_from_the_environment(monkeypatch):
+    monkeypatch.setenv("CLI_TEST", "here")
+    assert _options("-e", "CLI_TEST", "-e", "NOT_SET_ANYWHERE", "busybox").env == ("CLI_TEST=here",)
