@@ -44,7 +44,7 @@ def main() -> int:
 
 
 async def _main(paths: Paths, job_id: str) -> int:
-    folder = JobFolder(paths.job(job_id))
+    folder, journal = JobFolder(paths.job(job_id)), Journal(paths.events)
     request = folder.request()
     progress = ProgressWriter(folder.progress)
     lock = folder.lock()
@@ -53,12 +53,13 @@ async def _main(paths: Paths, job_id: str) -> int:
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, work.cancel)
         # Only now can it be cancelled, and only now does its starter let go of the lock.
         folder.put_process(JobProcess(pid=os.getpid(), start_time=start_time(os.getpid())))
+        journal.append(_event(request, "start"))
         job = await _outcome(work, request, progress)
         progress.close()
         folder.put_result(job)
     finally:
         os.close(lock)
-    Journal(paths.events).append(_ended(job))
+    journal.append(_event(request, job.status))
     return 0 if job.status == "done" else 1
 
 
@@ -131,9 +132,9 @@ async def _prune(engine: Engine, options: PruneOptions) -> Pruned:
     )
 
 
-def _ended(job: Job) -> Event:
-    attributes = {"name": job.title, "verb": job.verb}
-    return Event(time=time.time_ns(), type="job", action=job.status, id=job.id, attributes=attributes)
+def _event(request: JobRequest, action: str) -> Event:
+    attributes = {"name": request.title, "verb": request.verb}
+    return Event(time=time.time_ns(), type="job", action=action, id=request.id, attributes=attributes)
 
 
 if __name__ == "__main__":

@@ -1,3 +1,155 @@
-"""Owns the engine's face: one object whose attributes are the facades; refuses logic of its own."""
+"""Owns the engine's face: one object whose attributes are the facades; refuses logic of its own.
+
+Opening is cheap: folders, one database connection, the spawner's socket. A facade is imported when it is
+first asked for, so that ``ps`` does not wait for what only ``build`` needs.
+"""
 
 from __future__ import annotations
+
+import os
+from functools import cached_property
+from typing import TYPE_CHECKING, Self
+
+from engine.errors import PermissionRequired
+from engine.runtime.launcher import Launcher
+from engine.store.database import Database
+from engine.store.journal import Journal
+from engine.store.locks import store_failure
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import AsyncIterator
+    from types import TracebackType
+
+    from engine.builds import Builds
+    from engine.containers import Containers
+    from engine.events import Event
+    from engine.images import Images
+    from engine.jobs import Jobs
+    from engine.networks import Networks
+    from engine.options import EventFilter
+    from engine.paths import Paths
+    from engine.records import EngineInfo
+    from engine.volumes import Volumes
+
+
+class Engine:
+    """The engine on one root. Any number of them, in any number of processes, work on it at once."""
+
+    def __init__(self, paths: Paths, database: Database, launcher: Launcher) -> None:
+        self.paths = paths
+        self._database = database
+        self._launcher = launcher
+        self._journal = Journal(paths.events)
+
+    @classmethod
+    async def open(cls, paths: Paths, spawner: socket.socket | None = None) -> Self:
+        """The engine on ``paths``; ``spawner`` is that of a front end which forked one before its imports."""
+        _make_folders(paths)
+        database = Database(paths.database)
+        try:
+            launcher = Launcher.open(spawner)
+        except BaseException:
+            database.close()
+            raise
+        return cls(paths, database, launcher)
+
+    async def close(self) -> None:
+        """Give everything back; containers and jobs go on."""
+        self._launcher.close()
+        self._database.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    # -- facades ---------------------------------------------------------------------------------
+    @cached_property
+    def containers(self) -> Containers:
+        from engine.containers import Containers
+
+        return Containers(self.paths, self._database, self._launcher, self._journal, self.networks)
+
+    @cached_property
+    def images(self) -> Images:
+        from engine.images import Images
+
+        return Images(self.paths, self._database, self._launcher, self._journal)
+
+    @cached_property
+    def volumes(self) -> Volumes:
+        from engine.volumes import Volumes
+
+        return Volumes(self.paths, self._database, self._launcher, self._journal)
+
+    @cached_property
+    def networks(self) -> Networks:
+        from engine.networks import Networks
+
+        return Networks(self.paths, self._database, self._launcher, self._journal)
+
+    @cached_property
+    def builds(self) -> Builds:
+        from engine.builds import Builds
+
+        return Builds(self.paths, self._database, self._launcher, self._journal, self.networks)
+
+    @cached_property
+    def jobs(self) -> Jobs:
+        from engine.jobs import Jobs
+
+        return Jobs(self.paths, self._launcher)
+
+    # -- the engine itself -----------------------------------------------------------------------
+    def events(self, wanted: EventFilter) -> AsyncIterator[Event]:
+        """What happens on this root, whichever process does it."""
+        return self._journal.read(wanted)
+
+    async def info(self) -> EngineInfo:
+        """What ``info`` and ``version`` show."""
+        from importlib.metadata import version
+
+        from engine.options import ContainerFilter, ImageFilter
+        from engine.records import EngineInfo
+        from engine.runtime import machine
+
+        containers = await self.containers.list(ContainerFilter(all=True))
+        statuses = [container.state.status for container in containers]
+        kernel = os.uname()
+        return EngineInfo(
+            version=version("tuidock"),
+            root=self.paths.root,
+            containers=len(containers),
+            containers_running=statuses.count("running"),
+            containers_paused=statuses.count("paused"),
+            containers_stopped=len(statuses) - statuses.count("running") - statuses.count("paused"),
+            images=len(await self.images.list(ImageFilter())),
+            kernel=kernel.release,
+            operating_system=machine.operating_system(),
+            architecture=kernel.machine,
+            cpus=os.cpu_count() or 1,
+            memory=machine.memory(),
+            cgroup_version=machine.cgroup_version(),
+            storage_driver="overlay2",
+            python=machine.python_version(),
+            hostname=kernel.nodename,
+            security_options=("name=cgroupns",),
+        )
+
+
+def _make_folders(paths: Paths) -> None:
+    for folder in (paths.root, paths.run):
+        try:
+            os.makedirs(folder, mode=0o711, exist_ok=True)
+            for name in ("containers", "volumes", "layers", "staging") if folder == paths.root else ():
+                os.makedirs(f"{folder}/{name}", mode=0o710, exist_ok=True)
+        except PermissionError as error:
+            raise PermissionRequired(
+                f"opening {folder}", remedy="run tuidock as root (sudo), or choose another --root"
+            ) from error
+        except OSError as error:
+            raise store_failure(folder, error) from error

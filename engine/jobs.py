@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from engine.errors import Conflict, InvalidInput, NotFound, RuntimeFailure
-from engine.events import Event
 from engine.options import BootstrapOptions, BuildOptions, LoadOptions, Options, PruneOptions, SaveOptions
 from engine.runtime.cgroups import read_host, session_procs
 from engine.store.job_progress import ProgressReader
@@ -32,7 +31,6 @@ if TYPE_CHECKING:
     from engine.paths import Paths
     from engine.records import Job
     from engine.runtime.launcher import Launcher
-    from engine.store.journal import Journal
 
 VERBS: dict[str, type[Options]] = {
     "build": BuildOptions,
@@ -53,10 +51,9 @@ _DESCRIPTORS = ("context_fd", "fd")
 class Jobs:
     """The jobs of one root, whoever started them."""
 
-    def __init__(self, paths: Paths, launcher: Launcher, journal: Journal) -> None:
+    def __init__(self, paths: Paths, launcher: Launcher) -> None:
         self._paths = paths
         self._launcher = launcher
-        self._journal = journal
 
     async def start(self, verb: str, options: Options, title: str) -> Job:
         """Start ``verb`` with ``options`` in a session of its own; returns once it has begun.
@@ -82,7 +79,6 @@ class Jobs:
                 await _begun(watch, folder, JobProcess(pid=pid, start_time=start_time))
         finally:
             os.close(lock)
-        self._journal.append(_started(request))
         return folder.job()
 
     async def list(self) -> tuple[Job, ...]:
@@ -210,11 +206,6 @@ def _portable(verb: str, options: Options) -> Options:
         if isinstance(value := getattr(options, name, None), str)
     }
     return msgspec.structs.replace(options, **changes)
-
-
-def _started(request: JobRequest) -> Event:
-    attributes = {"name": request.title, "verb": request.verb}
-    return Event(time=time.time_ns(), type="job", action="start", id=request.id, attributes=attributes)
 
 
 async def _begun(watch: Watch, folder: JobFolder, process: JobProcess) -> None:
