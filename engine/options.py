@@ -25,7 +25,10 @@ class PortSpec(Options, frozen=True, kw_only=True):
 
 
 class MountSpec(Options, frozen=True, kw_only=True):
-    """One mount: ``type`` is bind, volume or tmpfs; an empty volume ``source`` is anonymous."""
+    """One mount: ``type`` is bind, volume or tmpfs; an empty volume ``source`` is anonymous.
+
+    ``create_source`` makes a missing bind source a folder, as ``-v`` does and ``--mount`` does not.
+    """
 
     type: str
     target: str
@@ -33,6 +36,7 @@ class MountSpec(Options, frozen=True, kw_only=True):
     read_only: bool = False
     propagation: str = "rprivate"
     no_copy: bool = False
+    create_source: bool = False
     tmpfs_size: int = 0
     tmpfs_mode: int = 0o1777
 

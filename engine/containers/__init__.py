@@ -1,0 +1,239 @@
+"""Owns the verbs on containers: one coroutine a verb; refuses images, networks and volumes of their own."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from engine.containers import creation, running, snapshots, stopping
+from engine.containers.deletion import delete_container
+from engine.containers.folding import current, refreshed
+from engine.containers.parts import Parts
+from engine.errors import Conflict, InvalidInput, NotFound
+from engine.events import ignore_progress
+from engine.records import Pruned
+from engine.runtime.cgroups import procs_file, read_host
+from engine.runtime.claim import until_claimable
+from engine.runtime.filters import check_filters, check_prune_filters, is_pruned, select
+from engine.runtime.inspection import inspect_container
+from engine.runtime.liveness import open_supervisor
+from engine.runtime.logs import read_log
+from engine.runtime.naming import check_name
+from engine.runtime.top import processes
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from engine.events import Progress
+    from engine.options import (
+        AttachOptions,
+        CommitOptions,
+        ContainerFilter,
+        CreateOptions,
+        ExecOptions,
+        LogOptions,
+        PruneOptions,
+        RemoveContainerOptions,
+    )
+    from engine.paths import Paths
+    from engine.records import Container, Image, LogChunk, Process
+    from engine.runtime.attachment import Attachments
+    from engine.runtime.launcher import Launcher
+    from engine.runtime.session import Session
+    from engine.store.database import Database
+    from engine.store.journal import Journal
+
+_CLAIM_SECONDS = 10.0
+_EVERY_STATUS = ("status", "exited")
+
+
+class Containers:
+    """The containers of one root; ``networks`` gives them their place in a network."""
+
+    def __init__(
+        self, paths: Paths, database: Database, launcher: Launcher, journal: Journal, networks: Attachments
+    ) -> None:
+        self._paths = paths
+        self._parts = Parts(paths, database, launcher, journal, networks)
+
+    # -- looking ---------------------------------------------------------------------------------
+    async def list(self, wanted: ContainerFilter) -> tuple[Container, ...]:
+        """The containers that fit, newest first; without ``all`` only those that run."""
+        check_filters(wanted.filters)
+        rows = [await refreshed(self._parts, row) for row in self._parts.records.list()]
+        containers = [row.container for row in rows if row is not None]
+        found = select(containers, wanted.filters, self._ancestors(wanted.filters.get("ancestor", ())))
+        every = wanted.all or wanted.limit is not None or any(key in wanted.filters for key in _EVERY_STATUS)
+        if not every:
+            found = tuple(container for container in found if container.state.running)
+        return found if wanted.limit is None or wanted.limit < 0 else found[: wanted.limit]
+
+    async def get(self, reference: str) -> Container:
+        """The container of a name, an id or a unique prefix of an id, as it is now."""
+        return (await current(self._parts, reference)).container
+
+    async def inspect(self, reference: str) -> dict[str, Any]:
+        """The container in the shape of Docker's API."""
+        return inspect_container(self._paths, await self.get(reference))
+
+    async def logs(self, reference: str, options: LogOptions) -> AsyncIterator[LogChunk]:
+        """What the container wrote, in whole lines; with ``follow`` until it ends."""
+        container = await self.get(reference)
+        lock = self._paths.container_lock(container.id)
+        # The supervisor is opened first: what is written after that is either seen or waited for.
+        supervisor = open_supervisor(lock) if options.follow else None
+        log = self._paths.container_log(container.id), self._paths.container_log_index(container.id)
+        async for chunk in read_log(*log, options, lock, supervisor):
+            yield chunk
+
+    async def top(self, reference: str) -> tuple[Process, ...]:
+        """The container's processes."""
+        container = await self.get(reference)
+        if not container.state.running:
+            reason = f"container {container.id} is not running"
+            raise Conflict("container", container.name, reason, remedy=f"tuidock start {container.name}")
+        file = procs_file(read_host(), container.id)
+        return () if file is None else processes(file)
+
+    # -- lives -----------------------------------------------------------------------------------
+    async def create(self, options: CreateOptions, progress: Progress = ignore_progress) -> Container:
+        """A new container in the state created; nothing is left of it if this raises."""
+        return await creation.create(self._parts, options, progress)
+
+    async def start(self, reference: str) -> None:
+        """Start the container; one that runs is left alone."""
+        await running.start(self._parts, reference, None, None)
+
+    async def start_attached(
+        self, reference: str, options: AttachOptions, size: tuple[int, int] | None = None
+    ) -> Session:
+        """Start the container with a session that sees its first byte; one that runs is attached to."""
+        session = await running.start(self._parts, reference, options, size)
+        if session is None:
+            raise TypeError("an attached start gives a session")
+        return session
+
+    async def attach(self, reference: str, options: AttachOptions) -> Session:
+        """A session on the running container's main process."""
+        return await running.attach(self._parts, reference, options)
+
+    async def exec(self, reference: str, options: ExecOptions) -> Session | None:
+        """One more process in the running container; None if it is detached."""
+        return await running.execute(self._parts, reference, options)
+
+    async def resize(self, reference: str, rows: int, cols: int) -> None:
+        """Tell the container's terminal its size."""
+        container = await self.get(reference)
+        await running.ask(self._parts, container, {"op": "resize", "size": [rows, cols]})
+
+    async def stop(self, reference: str, timeout: int | None = None, signal: str | None = None) -> None:  # noqa: ASYNC109 - Docker's word
+        """Ask the container to end and kill it after ``timeout`` seconds; it has ended when this returns."""
+        await stopping.stop(self._parts, reference, timeout, signal)
+
+    async def kill(self, reference: str, signal: str = "KILL") -> None:
+        """Send a signal to the container's main process."""
+        await stopping.kill(self._parts, reference, signal)
+
+    async def restart(self, reference: str, timeout: int | None = None) -> None:  # noqa: ASYNC109 - as above
+        """Stop the container if it runs, then start it."""
+        container = await self.get(reference)
+        if container.state.running and container.options.auto_remove:
+            await running.ask(self._parts, container, {"op": "keep"})
+        await stopping.stop(self._parts, container.id, timeout, None)
+        await running.start(self._parts, container.id, None, None)
+        self._parts.announce("restart", container)
+
+    async def pause(self, reference: str) -> None:
+        """Freeze all processes of the container."""
+        await stopping.pause(self._parts, reference, frozen=True)
+
+    async def unpause(self, reference: str) -> None:
+        """Thaw all processes of the container."""
+        await stopping.pause(self._parts, reference, frozen=False)
+
+    async def wait(self, reference: str) -> int:
+        """The exit code, once the container has ended."""
+        return await stopping.wait(self._parts, reference)
+
+    # -- names and ends --------------------------------------------------------------------------
+    async def rename(self, reference: str, name: str) -> None:
+        """Give the container another name."""
+        if not name:
+            raise InvalidInput("", "Neither old nor new names may be empty")
+        container, new = await self.get(reference), check_name(name)
+        if new == container.name:
+            raise InvalidInput("", "Renaming a container with the same name as its current name")
+        await creation.require_free(self._parts, new)
+        self._parts.records.rename(container.id, new)
+        renamed = msgspec.structs.replace(container, name=new)
+        self._parts.announce("rename", renamed, oldName=f"/{container.name}")
+
+    async def remove(self, reference: str, options: RemoveContainerOptions) -> None:
+        """Remove the container; a running one only with ``force``, which kills it."""
+        container = await self.get(reference)
+        if container.state.running:
+            if not options.force:
+                raise _running(container)
+            await stopping.force_end(self._parts, container)
+        await self._delete(container, volumes=options.volumes or container.options.auto_remove)
+
+    async def prune(self, options: PruneOptions) -> Pruned:
+        """Remove all containers that do not run and fit the filters (until, label)."""
+        check_prune_filters(options.filters)
+        removed, reclaimed, now = [], 0, time.time_ns()
+        for row in self._parts.records.list():
+            fresh = await refreshed(self._parts, row)
+            if fresh is None or fresh.container.state.running:
+                continue
+            if is_pruned(fresh.container, options.filters, now):
+                reclaimed += await self._delete(fresh.container, volumes=False)
+                removed.append(fresh.container.id)
+        return Pruned(removed=tuple(removed), reclaimed=reclaimed)
+
+    # -- what it is made into --------------------------------------------------------------------
+    async def commit(self, reference: str, options: CommitOptions) -> Image:
+        """A new image of what the container's tree is now."""
+        return await snapshots.commit(self._parts, reference, options)
+
+    async def export(self, reference: str, fd: int) -> None:
+        """Write the container's whole tree as one tar to the descriptor."""
+        await snapshots.export(self._parts, reference, fd)
+
+    async def _delete(self, container: Container, *, volumes: bool) -> int:
+        if not await until_claimable(self._paths.container(container.id), _CLAIM_SECONDS):
+            reason = f"container {container.name} is being started or removed by another process"
+            raise Conflict("container", container.name, reason)
+        row = self._parts.records.get(container.id)
+        row = None if row is None else await refreshed(self._parts, row)
+        if row is None:
+            return 0  # it was --rm, or somebody else was faster
+        if row.container.state.running:
+            raise _running(row.container)
+        return await delete_container(self._parts, row.container, volumes=volumes)
+
+    def _ancestors(self, references: tuple[str, ...]) -> frozenset[str]:
+        found: set[str] = set()
+        for reference in references:
+            try:
+                image = self._parts.images.resolve(reference)
+            except (NotFound, InvalidInput):
+                continue  # as Docker: no such image, no such containers
+            found.add(image.id)
+            if image.chain_ids:
+                found |= self._parts.records.images_with_layer(image.chain_ids[-1])
+        return frozenset(found)
+
+
+def _running(container: Container) -> Conflict:
+    paused = container.state.status == "paused"
+    state = "paused" if paused else "running"
+    advice = "unpause and then stop" if paused else "stop"
+    return Conflict(
+        "container",
+        container.name,
+        f'cannot remove container "/{container.name}": container is {state}: '
+        f"{advice} the container before removing or force remove",
+        remedy=f"tuidock stop {container.name}, or tuidock rm -f {container.name}",
+    )

@@ -1,0 +1,152 @@
+"""Owns ``create``: checks first, then the record, then the folders; what fails leaves nothing behind.
+
+Source: moby daemon/create.go. Refuses to start anything.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from engine.containers.deletion import delete_container
+from engine.containers.folding import refreshed
+from engine.errors import Conflict, EngineError, InvalidInput, NotFound
+from engine.events import Message
+from engine.records import Container, MountPoint
+from engine.runtime.bundle import layer_trees
+from engine.runtime.capabilities import capability_names
+from engine.runtime.cgroups import check_resources, read_host
+from engine.runtime.config import container_config, port_specs
+from engine.runtime.init import find_init
+from engine.runtime.initlayer import make_container_folder
+from engine.runtime.mountpoints import make_bind_sources, make_volume_folder, mount_points
+from engine.runtime.naming import check_name, new_id, random_name
+from engine.store.locks import staging, store_failure
+
+if TYPE_CHECKING:
+    from engine.containers.parts import Parts
+    from engine.events import Progress
+    from engine.options import CreateOptions
+    from engine.records import Image
+
+_ATTEMPTS = 8
+
+
+async def create(parts: Parts, options: CreateOptions, progress: Progress) -> Container:
+    """A new container in the state created."""
+    name = None if options.name is None else check_name(options.name)
+    image = find_image(parts, options.image)
+    config = container_config(image.config, options)
+    await _check(parts, options)
+    port_specs(options, config.exposed_ports)
+    if name is not None:
+        await require_free(parts, name)
+    container_id = new_id()
+    points = mount_points(parts.paths, options, config.volumes)
+    made = make_bind_sources(options.mounts)
+    container = Container(
+        id=container_id,
+        name=name or random_name(),
+        image=options.image,
+        image_id=image.id,
+        created=time.time_ns(),
+        options=options,
+        config=config,
+        mounts=points,
+    )
+    try:
+        container = _insert(parts, container, image, named=name is not None)
+    except EngineError:
+        for folder in reversed(made):
+            os.rmdir(folder)
+        raise
+    try:
+        await _make_folders(parts, container, image, progress)
+    except BaseException:
+        await delete_container(parts, container, volumes=True, announce=False)
+        raise
+    parts.announce("create", container)
+    return container
+
+
+def find_image(parts: Parts, reference: str) -> Image:
+    """The image to run; NotFound in Docker's words, with what to do on a machine without a registry."""
+    try:
+        return parts.images.resolve(reference)
+    except NotFound as error:
+        missing = NotFound(
+            "image",
+            error.name,
+            remedy=f"make it: tuidock build -t {error.name}, tuidock image bootstrap, or tuidock load",
+        )
+        missing.message = f"Unable to find image '{error.name}' locally"
+        raise missing from error
+
+
+async def _check(parts: Parts, options: CreateOptions) -> None:
+    capability_names(options.cap_add, options.cap_drop, privileged=options.privileged)
+    check_resources(options.resources, read_host())
+    await parts.networks.check(options.network)
+    if options.init:
+        find_init()
+    if options.auto_remove and options.restart.name != "no":
+        raise InvalidInput("", "can't create 'AutoRemove' container with restart policy")
+
+
+async def require_free(parts: Parts, name: str) -> None:
+    """Conflict if ``name`` is taken by a container that is still there."""
+    holder = parts.records.name_holder(name)
+    row = None if holder is None else parts.records.get(holder)
+    if row is not None and await refreshed(parts, row) is not None:
+        raise parts.records.name_conflict(name)
+
+
+def _insert(parts: Parts, container: Container, image: Image, *, named: bool) -> Container:
+    top = image.chain_ids[-1] if image.chain_ids else None
+    volumes = [(point.name, point.anonymous) for point in container.mounts if point.type == "volume"]
+    for attempt in range(1, _ATTEMPTS):
+        try:
+            parts.records.insert(container, top, volumes)
+        except Conflict:
+            if named:
+                raise
+            container = _renamed(container, random_name(attempt))
+        else:
+            return container
+    raise Conflict("container", container.name, "no free random name was found", remedy="give a --name")
+
+
+def _renamed(container: Container, name: str) -> Container:
+    return msgspec.structs.replace(container, name=name)
+
+
+async def _make_folders(parts: Parts, container: Container, image: Image, progress: Progress) -> None:
+    lower = layer_trees(parts.paths, image.chain_ids)
+    wanted = [point for point in container.mounts if point.type == "volume"]
+    try:
+        make_container_folder(parts.paths.container(container.id), lower)
+        for point in wanted:
+            make_volume_folder(parts.paths, point.name)
+    except OSError as error:
+        raise store_failure(error.filename or parts.paths.containers, error) from error
+    no_copy = {spec.target for spec in container.options.mounts if spec.no_copy}
+    fresh = [point for point in wanted if point.target not in no_copy and not os.listdir(point.source)]
+    if fresh and lower:
+        await _copy_up(parts, lower, fresh, progress)
+
+
+async def _copy_up(parts: Parts, lower: tuple[str, ...], fresh: list[MountPoint], progress: Progress) -> None:
+    progress(Message(text=f"Filling volumes with the image's content: {', '.join(p.target for p in fresh)}"))
+    with staging(parts.paths) as scratch:
+        await parts.launcher.work(
+            "engine.runtime.copyup:copy_up",
+            {
+                "lower": lower,
+                "scratch": scratch,
+                "volumes": [[point.target, point.source] for point in fresh],
+            },
+        )
+        os.rmdir(scratch)

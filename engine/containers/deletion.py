@@ -1,0 +1,63 @@
+"""Owns taking a container away: its folder, its record, its leases, its anonymous volumes.
+
+The folder is renamed into staging first: what a crash leaves there is swept by the next engine. Refuses to
+look whether it may be taken away: that is its callers' question.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from engine.errors import Conflict, NotFound
+from engine.store.locks import staging
+
+if TYPE_CHECKING:
+    from engine.containers.parts import Parts
+    from engine.records import Container
+
+_REMOVE = "engine.layer.tree:remove"
+
+
+async def delete_container(
+    parts: Parts, container: Container, *, volumes: bool | None = None, announce: bool = True
+) -> int:
+    """Remove the container; ``volumes`` (default: as for --rm) removes its anonymous ones. Bytes freed."""
+    paths = parts.paths
+    with staging(paths) as folder:
+        with suppress(FileNotFoundError):  # never made, or removed by its supervisor
+            os.rename(paths.container(container.id), f"{folder}/container")
+        deleted = parts.records.delete(container.id)
+        freed = await parts.launcher.work(_REMOVE, {"paths": [folder, paths.container_run(container.id)]})
+    if deleted and announce:
+        parts.announce("destroy", container)
+    if container.options.auto_remove if volumes is None else volumes:
+        freed += await delete_anonymous_volumes(parts, container)
+    return int(freed)
+
+
+async def delete_anonymous_volumes(parts: Parts, container: Container) -> int:
+    """Remove the volumes that were made for this container alone; returns the bytes freed."""
+    freed = 0
+    for mount in container.mounts:
+        if mount.type == "volume" and mount.anonymous:
+            try:
+                freed += await delete_volume(parts, mount.name)
+            except (Conflict, NotFound):
+                continue  # another container uses it by its name, or it is gone
+    return freed
+
+
+async def delete_volume(parts: Parts, name: str, *, force: bool = False) -> int:
+    """Remove a volume that no container uses; returns the bytes freed."""
+    data = os.path.dirname(parts.paths.volume(name))
+    with staging(parts.paths) as folder:
+
+        def take_away() -> None:
+            with suppress(FileNotFoundError):  # recorded, but never used
+                os.rename(data, f"{folder}/volume")
+
+        if parts.volumes.delete(name, take_away, force=force):
+            parts.announce_volume("destroy", name)
+        return int(await parts.launcher.work(_REMOVE, {"paths": [folder]}))

@@ -1,0 +1,87 @@
+"""Owns the truth about one container: the record's intent joined with its supervisor's facts.
+
+A container whose record says running and whose supervisor's lock is free has ended: whoever sees that first
+cleans up after it and folds the facts into the record. Refuses to change a container that lives.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from engine.containers.deletion import delete_container
+from engine.errors import NotFound
+from engine.runtime.claim import claimed
+from engine.runtime.facts import final_state, read_facts
+from engine.store.container_records import CREATED, RUNNING, STOPPED
+
+if TYPE_CHECKING:
+    from engine.containers.parts import Parts
+    from engine.records import ContainerState
+    from engine.store.container_records import Row
+
+
+async def current(parts: Parts, reference: str) -> Row:
+    """The container that ``reference`` means, with its facts of now; NotFound if there is none any more."""
+    row = await refreshed(parts, parts.records.resolve(reference))
+    if row is None:
+        raise NotFound("container", reference, remedy="tuidock ps -a lists them all")
+    return row
+
+
+async def refreshed(parts: Parts, row: Row) -> Row | None:
+    """``row`` with its facts of now; None if the container has been, or is to be, removed."""
+    if row.desired != RUNNING:
+        return row
+    facts = read_facts(parts.paths, row.container.id)
+    if not facts.alive:
+        return await _fold(parts, row)
+    if facts.state is None:
+        return row  # its supervisor is still starting it
+    if facts.state.status == "exited" and row.container.options.auto_remove:
+        return None  # its supervisor is removing it
+    return with_state(row, facts.state)
+
+
+def with_state(row: Row, state: ContainerState) -> Row:
+    """``row`` with other facts."""
+    return msgspec.structs.replace(row, container=msgspec.structs.replace(row.container, state=state))
+
+
+async def _fold(parts: Parts, row: Row) -> Row | None:
+    container_id = row.container.id
+    try:
+        with claimed(parts.paths.container(container_id)):
+            return await _fold_claimed(parts, container_id)
+    except FileNotFoundError:
+        # Its supervisor has removed it: the record, its leases and its anonymous volumes are what is left.
+        await delete_container(parts, row.container, announce=False)
+        return None
+    except BlockingIOError:
+        # Somebody is at it: what there is to say is in the facts, or it has not begun.
+        state = read_facts(parts.paths, container_id).state
+        return row if state is None else with_state(row, state)
+
+
+async def _fold_claimed(parts: Parts, container_id: str) -> Row | None:
+    row = parts.records.get(container_id)
+    if row is None or row.desired != RUNNING:
+        return row
+    facts = read_facts(parts.paths, container_id)
+    if facts.alive:
+        return row if facts.state is None else with_state(row, facts.state)
+    if os.path.exists(parts.paths.container_bundle(container_id)):  # noqa: ASYNC240 - one stat
+        # Its supervisor was killed, or the start was: what it held is given back, its facts completed.
+        await parts.launcher.work(
+            "engine.shim.reap:reap", {"run_dir": parts.paths.container_run(container_id)}
+        )
+        facts = read_facts(parts.paths, container_id)
+    state = final_state(facts, row.container.state, time.time_ns())
+    if row.container.options.auto_remove and state.status == "exited":
+        await delete_container(parts, row.container)
+        return None
+    parts.records.fold(container_id, state, CREATED if state.status == "created" else STOPPED)
+    return parts.records.get(container_id)

@@ -1,0 +1,57 @@
+"""Owns what all verbs on containers work with, and finding the container that a reference means.
+
+Refuses verbs of its own.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from engine.events import Event
+from engine.runtime.bundle import event_attributes
+from engine.store.container_records import ContainerRecords
+from engine.store.image_records import ImageRecords
+from engine.store.volume_records import VolumeRecords
+
+if TYPE_CHECKING:
+    from engine.paths import Paths
+    from engine.records import Container
+    from engine.runtime.attachment import Attachments
+    from engine.runtime.launcher import Launcher
+    from engine.store.database import Database
+    from engine.store.journal import Journal
+
+
+class Parts:
+    """The collaborators of one engine's containers."""
+
+    def __init__(
+        self, paths: Paths, database: Database, launcher: Launcher, journal: Journal, networks: Attachments
+    ) -> None:
+        self.paths = paths
+        self.launcher = launcher
+        self.networks = networks
+        self.records = ContainerRecords(database)
+        self.volumes = VolumeRecords(paths, database)
+        self.images = ImageRecords(paths, database)
+        self.database = database
+        self._journal = journal
+
+    def announce(self, action: str, container: Container, **attributes: str) -> None:
+        """One event about the container."""
+        self._journal.append(
+            Event(
+                time=time.time_ns(),
+                type="container",
+                action=action,
+                id=container.id,
+                attributes={**event_attributes(container), **attributes},
+            )
+        )
+
+    def announce_volume(self, action: str, name: str) -> None:
+        """One event about a volume."""
+        self._journal.append(
+            Event(time=time.time_ns(), type="volume", action=action, id=name, attributes={"driver": "local"})
+        )

@@ -1,0 +1,248 @@
+"""Owns bringing a container to life, and processes and clients into a live one.
+
+One process wins a start: it holds the claim from the check to the supervisor's answer. Refuses to end any.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from engine.containers.folding import current
+from engine.errors import CommandNotExecutable, CommandNotFound, Conflict, EngineError, InvalidInput, NotFound
+from engine.records import Container, ContainerState
+from engine.runtime.bundle import Surroundings, container_bundle
+from engine.runtime.capabilities import capability_bits, capability_names, capability_sets
+from engine.runtime.cgroups import read_host
+from engine.runtime.claim import claimed
+from engine.runtime.config import override_env, port_specs, process_env
+from engine.runtime.init import find_init
+from engine.runtime.initlayer import host_devices
+from engine.runtime.session import attached, request
+from engine.store.container_records import CREATED
+
+if TYPE_CHECKING:
+    from engine.containers.parts import Parts
+    from engine.options import AttachOptions, ExecOptions
+    from engine.paths import Paths
+    from engine.runtime.attachment import Attachment
+    from engine.runtime.session import Session
+    from engine.store.container_records import Row
+
+_PEER = "container:"
+_GONE = (ConnectionRefusedError, FileNotFoundError, ConnectionResetError)
+_EXIT_CODES = ((CommandNotFound, 127), (CommandNotExecutable, 126), (EngineError, 128))
+
+
+async def start(
+    parts: Parts, reference: str, options: AttachOptions | None, size: tuple[int, int] | None
+) -> Session | None:
+    """Start the container; with ``options`` attached before its first instruction.
+
+    One that runs already is left alone (and attached to). Conflict while another process starts it.
+    """
+    row = await current(parts, reference)
+    try:
+        with claimed(parts.paths.container(row.container.id)):
+            row = await current(parts, row.container.id)
+            if not row.container.state.running:
+                return await _start_claimed(parts, row, options, size)
+    except BlockingIOError as error:
+        raise Conflict(
+            "container",
+            row.container.name,
+            f"container {row.container.name} is being started or removed by another process",
+            remedy="look again in a moment: tuidock ps -a",
+        ) from error
+    except FileNotFoundError as error:
+        raise NotFound("container", reference) from error
+    if row.container.state.status == "paused":
+        raise Conflict(
+            "container",
+            row.container.name,
+            "cannot start a paused container, try unpause instead",
+            remedy=f"tuidock unpause {row.container.name}",
+        )
+    return None if options is None else await attach(parts, row.container.id, options)
+
+
+async def attach(parts: Parts, reference: str, options: AttachOptions) -> Session:
+    """A session on the running container's main process."""
+    container = (await current(parts, reference)).container
+    if container.state.status == "paused":
+        raise Conflict(
+            "container",
+            container.name,
+            "You cannot attach to a paused container, unpause it first",
+            remedy=f"tuidock unpause {container.name}",
+        )
+    if not container.state.running:
+        raise _stopped(container, "You cannot attach to a stopped container, start it first")
+    stdin = options.stdin and container.options.stdin_open
+    body = {"op": "attach", "stdin": stdin, "replay": options.replay}
+    try:
+        session = await attached(parts.paths.container_socket(container.id), body)
+    except _GONE as error:
+        raise _stopped(container, "You cannot attach to a stopped container, start it first") from error
+    parts.announce("attach", container)
+    return session
+
+
+async def execute(parts: Parts, reference: str, options: ExecOptions) -> Session | None:
+    """One more process in the running container; None if it is detached."""
+    if not options.command:
+        raise InvalidInput("", "No exec command specified", remedy="name a command after the container")
+    container = (await current(parts, reference)).container
+    if not container.state.running:
+        raise _stopped(container, f"container {container.id} is not running")
+    hostname = container_hostname(container)
+    env = override_env(process_env(container.config, hostname, tty=options.tty), options.env)
+    body: dict[str, Any] = {
+        "op": "exec",
+        "args": options.command,
+        "env": env,
+        "cwd": options.working_dir,
+        "user": options.user,
+        "tty": options.tty,
+        "stdin": options.stdin,
+        "detach": options.detach,
+        "size": options.size,
+    }
+    if options.privileged:
+        body["capabilities"] = capability_sets(capability_bits(capability_names(privileged=True)))
+    parts.announce("exec_create", container, execCommand=" ".join(options.command))
+    try:
+        session = await attached(parts.paths.container_socket(container.id), body)
+    except _GONE as error:
+        raise _stopped(container, f"container {container.id} is not running") from error
+    parts.announce("exec_start", container, execCommand=" ".join(options.command))
+    if options.detach:
+        session.close()
+        return None
+    return session
+
+
+async def ask(parts: Parts, container: Container, body: dict[str, Any]) -> Any:
+    """One request to the container's supervisor; Conflict if it has none any more."""
+    try:
+        return await request(parts.paths.container_socket(container.id), body)
+    except _GONE as error:
+        raise _stopped(container, f"container {container.id} is not running") from error
+
+
+def container_hostname(container: Container) -> str:
+    """What the container calls itself."""
+    if container.options.network == "host" and not container.config.hostname:
+        return os.uname().nodename
+    return container.config.hostname or container.id[:12]
+
+
+async def _start_claimed(
+    parts: Parts, row: Row, options: AttachOptions | None, size: tuple[int, int] | None
+) -> Session | None:
+    container, paths = row.container, parts.paths
+    lower = tuple(paths.layer(chain_id) for chain_id, _ in parts.records.chain(row.chain_id))
+    if not os.path.isdir(paths.container_upper(container.id)):
+        raise NotFound(
+            "container folder", paths.container(container.id), remedy="remove it and create it again"
+        )
+    attachment = await _attachment(parts, container)
+    try:
+        _write_files(parts, container, attachment)
+        parts.records.set_running(container.id, attachment.ports, attachment.endpoints)
+        _forget_last_run(paths, container.id)
+        bundle = container_bundle(paths, container, _surroundings(container, lower, attachment, size))
+        session = await parts.launcher.supervise(
+            bundle,
+            attach=options is not None,
+            stdin=options is not None and options.stdin and container.options.stdin_open,
+            size=size,
+        )
+    except EngineError as error:
+        _record_failure(parts, container, error)
+        raise
+    parts.announce("start", container)
+    return session
+
+
+async def _attachment(parts: Parts, container: Container) -> Attachment:
+    options = container.options
+    peer = None
+    if options.network.startswith(_PEER):
+        peer = (await current(parts, options.network.removeprefix(_PEER))).container
+    return await parts.networks.attach(
+        container.id,
+        container.name,
+        options.network,
+        port_specs(options, container.config.exposed_ports),
+        hostname=container_hostname(container),
+        dns=options.dns,
+        extra_hosts=options.extra_hosts,
+        peer=peer,
+    )
+
+
+def _surroundings(
+    container: Container, lower: tuple[str, ...], attachment: Attachment, size: tuple[int, int] | None
+) -> Surroundings:
+    return Surroundings(
+        cgroups=read_host(),
+        lower=lower,
+        hostname=container_hostname(container),
+        attachment=attachment,
+        host_devices=tuple(host_devices()) if container.options.privileged else (),
+        init_path=find_init() if container.options.init else None,
+        size=size,
+    )
+
+
+def _write_files(parts: Parts, container: Container, attachment: Attachment) -> None:
+    if attachment.files_of:
+        return
+    texts = (
+        (parts.paths.container_hosts(container.id), attachment.hosts),
+        (parts.paths.container_resolv_conf(container.id), attachment.resolv_conf),
+        (parts.paths.container_hostname(container.id), f"{container_hostname(container)}\n"),
+    )
+    for path, text in texts:
+        # In place: a container that joined this one's network has the same inode bound.
+        with open(path, "w", encoding="utf-8", errors="surrogateescape") as file:
+            os.fchmod(file.fileno(), 0o644)
+            file.write(text)
+
+
+def _forget_last_run(paths: Paths, container_id: str) -> None:
+    """The last run's facts are in the record: its file must not be taken for this run's.
+
+    An overlay that was mounted volatile says so in its work directory, and cannot be mounted again with it.
+    """
+    volatile = f"{paths.container_work(container_id)}/work/incompat"
+    for remove, path in (
+        (os.unlink, paths.container_state(container_id)),
+        (os.rmdir, f"{volatile}/volatile"),
+        (os.rmdir, volatile),
+    ):
+        try:
+            remove(path)
+        except FileNotFoundError:
+            continue
+
+
+def _record_failure(parts: Parts, container: Container, error: EngineError) -> None:
+    """As Docker: the container stays (or goes back to) created, with the error and its exit code."""
+    code = next(code for kind, code in _EXIT_CODES if isinstance(error, kind))
+    status = "exited" if container.state.started_at else "created"
+    state = ContainerState(
+        status=status,
+        exit_code=code,
+        error=str(error),
+        started_at=container.state.started_at,
+        finished_at=container.state.finished_at,
+    )
+    if not parts.records.fold(container.id, state, CREATED):
+        parts.records.set_state(container.id, state)
+    parts.announce("die", container, exitCode=str(code))
+
+
+def _stopped(container: Container, reason: str) -> Conflict:
+    return Conflict("container", container.name, reason, remedy=f"tuidock start {container.name}")

@@ -1,0 +1,142 @@
+"""Owns signals and ends: stop, kill, pause, wait; a container's end is what its supervisor says it is.
+
+Refuses to look at pids: signals go through the supervisor, which holds its init by descriptor.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from typing import TYPE_CHECKING
+
+from engine.containers.folding import current, refreshed
+from engine.containers.running import ask
+from engine.errors import Conflict, RuntimeFailure
+from engine.runtime.bundle import stop_signal
+from engine.runtime.claim import until_claimable
+from engine.runtime.session import attached
+from engine.runtime.signals import signal_number
+
+if TYPE_CHECKING:
+    from engine.containers.parts import Parts
+    from engine.records import Container
+    from engine.runtime.session import Session
+
+DEFAULT_TIMEOUT = 10
+_KILL_SECONDS = 10.0
+_CLAIM_SECONDS = 10.0
+_GONE = (ConnectionRefusedError, FileNotFoundError, ConnectionResetError)
+
+
+async def stop(parts: Parts, reference: str, timeout: int | None, signal_name: str | None) -> None:  # noqa: ASYNC109 - Docker's word
+    """Ask the container to end, kill it after ``timeout`` seconds (negative: never); it has ended then."""
+    container = (await current(parts, reference)).container
+    number = signal_number(signal_name) if signal_name else stop_signal(container)
+    if not container.state.running:
+        return
+    if timeout is None:
+        timeout = container.config.stop_timeout
+    seconds = DEFAULT_TIMEOUT if timeout is None else timeout
+    parts.records.set_stopped_by_user(container.id)
+    await _send(parts, container, number)
+    if await wait_end(parts, container, None if seconds < 0 else float(seconds)) is None:
+        await _send(parts, container, signal.SIGKILL)
+        await _require_end(parts, container)
+    parts.announce("stop", container)
+
+
+async def kill(parts: Parts, reference: str, signal_name: str) -> None:
+    """Send a signal; after one that cannot be refused the container has ended."""
+    number = signal_number(signal_name)
+    container = (await current(parts, reference)).container
+    if not container.state.running:
+        raise Conflict(
+            "container",
+            container.name,
+            f"cannot kill container: {reference}: container {container.id} is not running",
+        )
+    if number in {signal.SIGKILL, stop_signal(container)}:
+        parts.records.set_stopped_by_user(container.id)
+    await _send(parts, container, number)
+    if number == signal.SIGKILL:
+        await _require_end(parts, container)
+
+
+async def pause(parts: Parts, reference: str, *, frozen: bool) -> None:
+    """Freeze or thaw all processes of the container."""
+    container = (await current(parts, reference)).container
+    verb = "pause" if frozen else "unpause"
+    if not container.state.running:
+        raise Conflict("container", container.name, f"container {container.id} is not running")
+    await ask(parts, container, {"op": verb})
+    parts.announce(verb, container)
+
+
+async def wait(parts: Parts, reference: str) -> int:
+    """The exit code, once the container does not run (any more)."""
+    container = (await current(parts, reference)).container
+    if not container.state.running:
+        return container.state.exit_code
+    code = await wait_end(parts, container, None)
+    return 0 if code is None else code
+
+
+async def wait_end(parts: Parts, container: Container, seconds: float | None) -> int | None:
+    """The exit code when the container has ended and its end is recorded; None after ``seconds``."""
+    code: int | None = None
+    try:
+        session = await attached(parts.paths.container_socket(container.id), {"op": "wait"})
+    except _GONE:
+        pass  # it has ended meanwhile
+    else:
+        try:
+            async with asyncio.timeout(seconds):
+                code = await _exit_code(session)
+        except TimeoutError:
+            return None
+        finally:
+            session.close()
+    return await _recorded_end(parts, container, code)
+
+
+async def force_end(parts: Parts, container: Container) -> None:
+    """SIGKILL, and wait until the container has ended."""
+    await _send(parts, container, signal.SIGKILL)
+    await _require_end(parts, container)
+
+
+async def _exit_code(session: Session) -> int | None:
+    try:
+        return await session.wait()
+    except RuntimeFailure:
+        return None  # its supervisor was killed, and with it the container
+
+
+async def _recorded_end(parts: Parts, container: Container, code: int | None) -> int:
+    # Somebody else may hold the claim, folding the same facts.
+    await until_claimable(parts.paths.container(container.id), _CLAIM_SECONDS)
+    row = parts.records.get(container.id)
+    row = None if row is None else await refreshed(parts, row)
+    if code is not None:
+        return code
+    return 137 if row is None else row.container.state.exit_code
+
+
+async def _require_end(parts: Parts, container: Container) -> None:
+    if await wait_end(parts, container, _KILL_SECONDS) is None:
+        raise RuntimeFailure(
+            "killing the container",
+            path=container.name,
+            reason="it has not ended within 10 seconds of SIGKILL",
+            remedy="a process hangs in the kernel (see dmesg); the container goes when it does",
+        )
+
+
+async def _send(parts: Parts, container: Container, number: int) -> None:
+    try:
+        await ask(parts, container, {"op": "signal", "signal": number})
+        if container.state.status == "paused" and number != signal.SIGKILL:
+            await ask(parts, container, {"op": "unpause"})  # or it could not obey
+    except (Conflict, ProcessLookupError):
+        return  # it has ended meanwhile: that is what was wanted
+    parts.announce("kill", container, signal=str(int(number)))

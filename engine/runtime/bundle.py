@@ -1,0 +1,159 @@
+"""Owns the bundle: a container and its plans joined into what a supervisor executes; pure, no I/O.
+
+The shape is what ``engine.shim`` reads; every path in it is absolute and every value final.
+"""
+
+from __future__ import annotations
+
+import signal
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from engine.records import Record
+from engine.runtime.attachment import Attachment
+from engine.runtime.capabilities import capability_bits, capability_names, capability_sets
+from engine.runtime.cgroups import HostCgroups, cgroup_plan
+from engine.runtime.config import process_env
+from engine.runtime.mounts import device_nodes, mount_plan
+from engine.runtime.signals import signal_number
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from engine.paths import Paths
+    from engine.records import Container
+
+VERSION = 1
+_NEW = ("pid", "mount", "uts", "ipc", "cgroup")
+_DEVICE_CAPABILITY = "MKNOD"
+
+
+class Surroundings(Record, frozen=True, kw_only=True):
+    """What the host contributes to one start: facts that were read, and choices that were made."""
+
+    cgroups: HostCgroups
+    lower: tuple[str, ...]
+    """The image's trees, top first."""
+    hostname: str
+    attachment: Attachment
+    host_devices: tuple[dict[str, object], ...] = ()
+    init_path: str | None = None
+    size: tuple[int, int] | None = None
+
+
+def container_bundle(paths: Paths, container: Container, around: Surroundings) -> dict[str, Any]:
+    """The bundle with which ``container`` is started now."""
+    options, container_id = container.options, container.id
+    plan = mount_plan(
+        around.cgroups,
+        container_id,
+        container.mounts,
+        engine_files(paths, around.attachment.files_of or container_id),
+        privileged=options.privileged,
+    )
+    groups = cgroup_plan(around.cgroups, container_id, options.resources, privileged=options.privileged)
+    process = process_of(container, around)
+    return {
+        "version": VERSION,
+        "id": container_id,
+        "name": container.name,
+        **_locations(paths, container_id),
+        "event_attributes": event_attributes(container),
+        "step": False,
+        "tty": options.tty,
+        "stdin_open": options.stdin_open,
+        "size": list(around.size) if around.size else None,
+        "auto_remove": options.auto_remove,
+        "remove_paths": [paths.container(container_id), paths.container_run(container_id)],
+        "rootfs": {
+            "lower": [paths.container_init_layer(container_id), *around.lower],
+            "upper": paths.container_upper(container_id),
+            "work": paths.container_work(container_id),
+            "volatile": options.auto_remove,
+            "read_only": options.read_only,
+        },
+        "namespaces": namespaces(around.attachment),
+        "netns_of": around.attachment.netns_of,
+        "hostname": around.hostname,
+        "mounts": [msgspec.to_builtins(mount) for mount in plan.mounts],
+        "devices": device_nodes(around.host_devices),
+        "masked_paths": list(plan.masked_paths),
+        "readonly_paths": list(plan.readonly_paths),
+        "process": process,
+        "init_path": around.init_path,
+        "cgroup": groups.bundle(),
+        "network": around.attachment.bundle,
+        "stop_signal": stop_signal(container),
+        "exec_defaults": {
+            name: process[name]
+            for name in ("env", "user", "cwd", "groups", "capabilities", "no_new_privileges", "rlimits")
+        },
+    }
+
+
+def process_of(container: Container, around: Surroundings) -> dict[str, Any]:
+    """The ``process`` object: who runs what, and what it may do."""
+    options, config = container.options, container.config
+    names = capability_names(options.cap_add, options.cap_drop, privileged=options.privileged)
+    if around.cgroups.pure and not options.privileged and _DEVICE_CAPABILITY not in _asked(options.cap_add):
+        # cgroup v2 has no device list to write: a node that nobody can make is one that nobody can open.
+        names -= {_DEVICE_CAPABILITY}
+    return {
+        "args": list(container.command_line),
+        "env": list(process_env(config, around.hostname, tty=options.tty)),
+        "cwd": config.working_dir or "/",
+        "user": config.user,
+        "groups": [],
+        "capabilities": capability_sets(capability_bits(names)),
+        "no_new_privileges": options.no_new_privileges,
+        "rlimits": [],
+        "oom_score_adj": None,
+        "init": options.init,
+    }
+
+
+def engine_files(paths: Paths, container_id: str) -> dict[str, str]:
+    """Target in the container to the file on the host that is bound there."""
+    return {
+        "/etc/resolv.conf": paths.container_resolv_conf(container_id),
+        "/etc/hostname": paths.container_hostname(container_id),
+        "/etc/hosts": paths.container_hosts(container_id),
+    }
+
+
+def namespaces(attachment: Attachment) -> list[str]:
+    """Those that are new: all, but the network's where the container joins another one."""
+    return [*_NEW, "net"] if attachment.new_namespace else [*_NEW]
+
+
+def stop_signal(container: Container) -> int:
+    """The number of the signal that asks the container to end."""
+    text = container.config.stop_signal
+    return signal_number(text) if text else int(signal.SIGTERM)
+
+
+def event_attributes(container: Container) -> dict[str, str]:
+    """What the journal says of the container: its labels, image and name, as Docker's events do."""
+    return {**container.config.labels, "image": container.image, "name": container.name}
+
+
+def layer_trees(paths: Paths, chain_ids: Sequence[str]) -> tuple[str, ...]:
+    """The directories of an image's chain, top first."""
+    return tuple(paths.layer(chain_id) for chain_id in reversed(chain_ids))
+
+
+def _locations(paths: Paths, container_id: str) -> dict[str, str]:
+    return {
+        "state_path": paths.container_state(container_id),
+        "log_path": paths.container_log(container_id),
+        "log_index_path": paths.container_log_index(container_id),
+        "events_path": paths.events,
+        "lock_path": paths.container_lock(container_id),
+        "socket_path": paths.container_socket(container_id),
+        "run_dir": paths.container_run(container_id),
+    }
+
+
+def _asked(names: tuple[str, ...]) -> set[str]:
+    return {name.upper().removeprefix("CAP_") for name in names}

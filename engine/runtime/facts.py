@@ -1,0 +1,61 @@
+"""Owns reading what a supervisor says of its container: its state.json and its lock; refuses to write any."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from engine.records import ContainerState
+from engine.runtime.liveness import supervisor_pid
+
+if TYPE_CHECKING:
+    from engine.paths import Paths
+
+LOST = 255
+"""The exit code of a container whose end nobody saw, as Docker has it."""
+
+
+class Facts(msgspec.Struct, frozen=True, kw_only=True):
+    """``alive``: the supervisor holds its lock; ``state`` is None until it has written one."""
+
+    alive: bool
+    state: ContainerState | None
+
+
+def read_facts(paths: Paths, container_id: str) -> Facts:
+    """The facts now."""
+    alive = bool(supervisor_pid(paths.container_lock(container_id)))
+    state = read_state(paths.container_state(container_id))
+    return Facts(alive=alive, state=state)
+
+
+def read_state(path: str) -> ContainerState | None:
+    """The content of a state.json; None if there is none, or none that can be read."""
+    try:
+        with open(path, "rb") as file:
+            value: dict[str, Any] = msgspec.json.decode(file.read())
+    except (FileNotFoundError, NotADirectoryError, msgspec.DecodeError):
+        return None
+    known = {name: value[name] for name in ContainerState.__struct_fields__ if value.get(name) is not None}
+    return msgspec.convert(known, ContainerState)
+
+
+def final_state(facts: Facts, last: ContainerState, now: int) -> ContainerState:
+    """What is recorded of a container whose lock is free: its own facts, or what follows from their lack."""
+    state = facts.state
+    if state is None:
+        return msgspec.structs.replace(
+            last, status="created", pid=0, pid_start_time=0, error="the start was interrupted"
+        )
+    if state.status == "exited":
+        return msgspec.structs.replace(state, pid=0, pid_start_time=0)
+    return msgspec.structs.replace(
+        state,
+        status="exited",
+        pid=0,
+        pid_start_time=0,
+        exit_code=LOST,
+        error="the machine was restarted while it ran",
+        finished_at=now,
+    )

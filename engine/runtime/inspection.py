@@ -1,0 +1,239 @@
+"""Owns Docker's JSON shape of ``inspect`` for containers; pure, refuses look-ups.
+
+Source: Docker Engine API, ContainerInspect: the members that people's ``--format`` templates read.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from engine.oci.instant import to_rfc3339
+from engine.runtime.mounts import MASKED_PATHS, READONLY_PATHS
+
+if TYPE_CHECKING:
+    from engine.paths import Paths
+    from engine.records import Container, MountPoint
+
+_DEFAULT_SHM = 64 << 20
+
+
+def inspect_container(paths: Paths, container: Container, platform: str = "linux") -> dict[str, Any]:
+    """The container as one element of what ``docker inspect`` prints."""
+    command = container.command_line
+    return {
+        "Id": container.id,
+        "Created": to_rfc3339(container.created),
+        "Path": command[0] if command else "",
+        "Args": list(command[1:]),
+        "State": _state(container),
+        "Image": container.image_id,
+        "ResolvConfPath": paths.container_resolv_conf(container.id),
+        "HostnamePath": paths.container_hostname(container.id),
+        "HostsPath": paths.container_hosts(container.id),
+        "LogPath": paths.container_log(container.id),
+        "Name": f"/{container.name}",
+        "RestartCount": container.state.restart_count,
+        "Driver": "overlay2",
+        "Platform": platform,
+        "MountLabel": "",
+        "ProcessLabel": "",
+        "AppArmorProfile": "",
+        "ExecIDs": None,
+        "HostConfig": _host_config(container),
+        "GraphDriver": {
+            "Name": "overlay2",
+            "Data": {
+                "UpperDir": paths.container_upper(container.id),
+                "WorkDir": paths.container_work(container.id),
+            },
+        },
+        "Mounts": [_mount(mount) for mount in container.mounts],
+        "Config": _config(container),
+        "NetworkSettings": _network_settings(container),
+    }
+
+
+def _state(container: Container) -> dict[str, Any]:
+    state = container.state
+    shown: dict[str, Any] = {
+        "Status": state.status,
+        "Running": state.running,
+        "Paused": state.status == "paused",
+        "Restarting": state.status == "restarting",
+        "OOMKilled": state.oom_killed,
+        "Dead": state.status == "dead",
+        "Pid": state.pid,
+        "ExitCode": state.exit_code,
+        "Error": state.error,
+        "StartedAt": to_rfc3339(state.started_at),
+        "FinishedAt": to_rfc3339(state.finished_at),
+    }
+    if state.health is not None:
+        shown["Health"] = {
+            "Status": state.health.status,
+            "FailingStreak": state.health.failing_streak,
+            "Log": [],
+        }
+    return shown
+
+
+def _config(container: Container) -> dict[str, Any]:
+    config, options = container.config, container.options
+    attached = not options.stdin_open
+    shown: dict[str, Any] = {
+        "Hostname": config.hostname or container.id[:12],
+        "Domainname": "",
+        "User": config.user,
+        "AttachStdin": options.stdin_open,
+        "AttachStdout": attached,
+        "AttachStderr": attached,
+        "Tty": options.tty,
+        "OpenStdin": options.stdin_open,
+        "StdinOnce": options.stdin_open,
+        "Env": list(config.env),
+        "Cmd": list(config.cmd) or None,
+        "Image": container.image,
+        "Volumes": config.volumes or None,
+        "WorkingDir": config.working_dir,
+        "Entrypoint": list(config.entrypoint) or None,
+        "OnBuild": list(config.on_build) or None,
+        "Labels": config.labels,
+    }
+    if config.exposed_ports:
+        shown["ExposedPorts"] = config.exposed_ports
+    if config.stop_signal:
+        shown["StopSignal"] = config.stop_signal
+    if config.stop_timeout is not None:
+        shown["StopTimeout"] = config.stop_timeout
+    if config.healthcheck is not None:
+        shown["Healthcheck"] = msgspec.to_builtins(config.healthcheck)
+    if config.shell:
+        shown["Shell"] = list(config.shell)
+    return shown
+
+
+def _host_config(container: Container) -> dict[str, Any]:
+    options, resources = container.options, container.options.resources
+    return {
+        "Binds": _binds(container) or None,
+        "ContainerIDFile": "",
+        "LogConfig": {"Type": "json-file", "Config": {}},
+        "NetworkMode": options.network,
+        "PortBindings": _port_bindings(container),
+        "RestartPolicy": {
+            "Name": options.restart.name,
+            "MaximumRetryCount": options.restart.maximum_retry_count,
+        },
+        "AutoRemove": options.auto_remove,
+        "CapAdd": list(options.cap_add) or None,
+        "CapDrop": list(options.cap_drop) or None,
+        "CgroupnsMode": "private",
+        "Dns": list(options.dns),
+        "ExtraHosts": list(options.extra_hosts) or None,
+        "Init": options.init or None,
+        "IpcMode": "private",
+        "PidMode": "",
+        "Privileged": options.privileged,
+        "PublishAllPorts": options.publish_all,
+        "ReadonlyRootfs": options.read_only,
+        "SecurityOpt": ["no-new-privileges"] if options.no_new_privileges else None,
+        "UTSMode": "",
+        "UsernsMode": "",
+        "ShmSize": _DEFAULT_SHM,
+        "Runtime": "tuidock",
+        "Isolation": "",
+        "CpuShares": resources.cpu_shares,
+        "Memory": resources.memory,
+        "NanoCpus": resources.nano_cpus,
+        "CpusetCpus": resources.cpuset_cpus,
+        "CpusetMems": "",
+        "MemoryReservation": resources.memory_reservation,
+        "MemorySwap": resources.memory_swap or 2 * resources.memory,
+        "PidsLimit": resources.pids_limit or None,
+        "Tmpfs": {mount.target: _tmpfs_options(mount) for mount in container.mounts if mount.type == "tmpfs"}
+        or None,
+        "MaskedPaths": [] if options.privileged else list(MASKED_PATHS),
+        "ReadonlyPaths": [] if options.privileged else list(READONLY_PATHS),
+    }
+
+
+def _port_bindings(container: Container) -> dict[str, list[dict[str, str]]]:
+    shown: dict[str, list[dict[str, str]]] = {}
+    for spec in container.options.ports:
+        bindings = shown.setdefault(f"{spec.container_port}/{spec.protocol}", [])
+        bindings.append({"HostIp": spec.host_ip, "HostPort": str(spec.host_port) if spec.host_port else ""})
+    return shown
+
+
+def _network_settings(container: Container) -> dict[str, Any]:
+    ports: dict[str, list[dict[str, str]] | None] = {}
+    if container.state.running:
+        ports = dict.fromkeys(container.config.exposed_ports)
+        for binding in container.ports:
+            key = f"{binding.container_port}/{binding.protocol}"
+            ports[key] = [
+                *(ports.get(key) or ()),
+                {"HostIp": binding.host_ip, "HostPort": str(binding.host_port)},
+            ]
+    networks = {
+        endpoint.network: {
+            "IPAMConfig": None,
+            "Links": None,
+            "Aliases": None,
+            "MacAddress": endpoint.mac_address,
+            "NetworkID": endpoint.network_id,
+            "EndpointID": container.id if endpoint.address else "",
+            "Gateway": endpoint.gateway,
+            "IPAddress": endpoint.address,
+            "IPPrefixLen": endpoint.prefix_length,
+            "IPv6Gateway": "",
+            "GlobalIPv6Address": "",
+            "GlobalIPv6PrefixLen": 0,
+            "DNSNames": None,
+        }
+        for endpoint in container.endpoints
+    }
+    first = next(iter(networks.values()), {})
+    return {
+        "Bridge": "",
+        "SandboxID": container.id if container.state.running else "",
+        "SandboxKey": f"/proc/{container.state.pid}/ns/net" if container.state.running else "",
+        "Ports": ports,
+        "EndpointID": first.get("EndpointID", ""),
+        "Gateway": first.get("Gateway", ""),
+        "IPAddress": first.get("IPAddress", ""),
+        "IPPrefixLen": first.get("IPPrefixLen", 0),
+        "MacAddress": first.get("MacAddress", ""),
+        "Networks": networks,
+    }
+
+
+def _mount(mount: MountPoint) -> dict[str, Any]:
+    shown: dict[str, Any] = {
+        "Type": mount.type,
+        "Source": mount.source,
+        "Destination": mount.target,
+        "Mode": "ro" if mount.read_only else "",
+        "RW": not mount.read_only,
+        "Propagation": mount.propagation if mount.type == "bind" else "",
+    }
+    if mount.type == "volume":
+        shown = {"Type": mount.type, "Name": mount.name, **shown, "Driver": "local"}
+    return shown
+
+
+def _binds(container: Container) -> list[str]:
+    return [
+        f"{mount.name or mount.source}:{mount.target}{':ro' if mount.read_only else ''}"
+        for mount in container.mounts
+        if mount.type != "tmpfs" and not mount.anonymous
+    ]
+
+
+def _tmpfs_options(mount: MountPoint) -> str:
+    options = ["ro"] if mount.read_only else []
+    options += [f"mode={mount.tmpfs_mode:o}"] if mount.tmpfs_mode != 0o1777 else []  # noqa: PLR2004 - the default
+    options += [f"size={mount.tmpfs_size}"] if mount.tmpfs_size else []
+    return ",".join(options)

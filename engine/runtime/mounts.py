@@ -1,0 +1,139 @@
+"""Owns the mount plan of a container: what is mounted where, masked and read-only; pure, no I/O.
+
+Sources: moby oci/defaults.go and daemon/oci_linux.go. Order matters: parents before what lies in them, and
+what the user mounts comes after, and in place of, the engine's own mount on the same target.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from engine.runtime.cgroups import visible_mounts
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from engine.records import MountPoint
+    from engine.runtime.cgroups import HostCgroups
+
+MASKED_PATHS = (
+    "/proc/asound", "/proc/acpi", "/proc/interrupts", "/proc/kcore", "/proc/keys", "/proc/latency_stats",
+    "/proc/timer_list", "/proc/timer_stats", "/proc/sched_debug", "/proc/scsi", "/sys/firmware",
+    "/sys/devices/virtual/powercap",
+)  # fmt: skip
+READONLY_PATHS = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger")
+_CGROUP = "/sys/fs/cgroup"
+_KERNEL = ("nosuid", "noexec", "nodev")
+_DEVICES = (
+    ("/dev/null", 1, 3),
+    ("/dev/zero", 1, 5),
+    ("/dev/full", 1, 7),
+    ("/dev/random", 1, 8),
+    ("/dev/urandom", 1, 9),
+    ("/dev/tty", 5, 0),
+)
+
+
+class Mount(msgspec.Struct, frozen=True):
+    """One mount as bundle.json has it."""
+
+    type: str
+    source: str
+    target: str
+    flags: tuple[str, ...] = ()
+    data: str = ""
+
+
+class MountPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything about the container's view of files except its root."""
+
+    mounts: tuple[Mount, ...]
+    masked_paths: tuple[str, ...]
+    readonly_paths: tuple[str, ...]
+
+
+def mount_plan(
+    host: HostCgroups,
+    container_id: str,
+    points: Iterable[MountPoint],
+    files: Mapping[str, str],
+    *,
+    privileged: bool = False,
+) -> MountPlan:
+    """The plan for user mounts ``points`` and engine-made ``files`` (target to source on the host)."""
+    own = tuple(sorted(map(user_mount, points), key=lambda mount: mount.target.count("/")))
+    targets = {mount.target for mount in own}
+    v1_tree = bool(host.hierarchies) and _CGROUP not in targets
+    engine = (
+        *_kernel_mounts(privileged=privileged),
+        *_cgroup_mounts(host, container_id, privileged=privileged),
+    )
+    binds = tuple(Mount("bind", source, target, ("bind", "rprivate")) for target, source in files.items())
+    kept = tuple(mount for mount in (*engine, *binds) if not _replaced(mount.target, targets))
+    readonly = (_CGROUP,) if v1_tree and not privileged else ()
+    return MountPlan(
+        mounts=kept + own,
+        masked_paths=() if privileged else MASKED_PATHS,
+        readonly_paths=() if privileged else READONLY_PATHS + readonly,
+    )
+
+
+def user_mount(point: MountPoint) -> Mount:
+    """The mount of one MountPoint."""
+    if point.type == "tmpfs":
+        data = f"mode={point.tmpfs_mode:o}" + (f",size={point.tmpfs_size}" if point.tmpfs_size else "")
+        read_only = ("ro",) if point.read_only else ()
+        return Mount("tmpfs", "tmpfs", point.target, (*_KERNEL, *read_only), data)
+    flags = ("rbind", point.propagation or "rprivate", *(("ro",) if point.read_only else ()))
+    return Mount("bind", point.source, point.target, flags)
+
+
+def device_nodes(host: Iterable[dict[str, object]] = ()) -> list[dict[str, object]]:
+    """The bundle's device nodes: Docker's six, and for privileged containers the host's too."""
+    nodes = [
+        {"path": path, "type": "c", "major": major, "minor": minor, "mode": 0o666, "uid": 0, "gid": 0}
+        for path, major, minor in _DEVICES
+    ]
+    taken = {node["path"] for node in nodes}
+    return nodes + [node for node in host if node["path"] not in taken]
+
+
+def _kernel_mounts(*, privileged: bool) -> tuple[Mount, ...]:
+    read_only = () if privileged else ("ro",)
+    return (
+        Mount("proc", "proc", "/proc", _KERNEL),
+        Mount("tmpfs", "tmpfs", "/dev", ("nosuid", "strictatime"), "mode=755,size=65536k"),
+        Mount(
+            "devpts", "devpts", "/dev/pts", ("nosuid", "noexec"), "newinstance,ptmxmode=0666,mode=0620,gid=5"
+        ),
+        Mount("tmpfs", "shm", "/dev/shm", _KERNEL, "mode=1777,size=67108864"),  # noqa: S108 - in the container
+        Mount("mqueue", "mqueue", "/dev/mqueue", _KERNEL),
+        Mount("sysfs", "sysfs", "/sys", (*_KERNEL, *read_only)),
+    )
+
+
+def _cgroup_mounts(host: HostCgroups, container_id: str, *, privileged: bool) -> tuple[Mount, ...]:
+    """v2: the container's group itself; v1: a small tmpfs with one group a hierarchy."""
+    read_only = () if privileged else ("ro",)
+    seen = visible_mounts(host, container_id)
+    groups = tuple(
+        Mount(
+            "bind",
+            source,
+            f"{_CGROUP}/{name}" if name else _CGROUP,
+            ("bind", "rprivate", *_KERNEL, *read_only),
+        )
+        for source, name in seen
+    )
+    if host.pure or not groups:
+        return groups
+    # Made read-only at the end, as one of the read-only paths: the groups' mount points come first.
+    return (Mount("tmpfs", "tmpfs", _CGROUP, _KERNEL, "mode=755,size=64k"), *groups)
+
+
+def _replaced(target: str, targets: set[str]) -> bool:
+    """Whether the user mounts there, or a whole /dev, /proc or /sys above it."""
+    above = target.split("/")
+    return any("/".join(above[:length]) in targets for length in range(2, len(above) + 1))
