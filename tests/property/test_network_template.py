@@ -1,0 +1,67 @@
+"""Patched bytes are the bytes that pyroute2 would have made."""
+
+from __future__ import annotations
+
+import ipaddress
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.network import netlink, plan
+from engine.network.template import Templates
+from engine.records import Endpoint, PortBinding
+
+TEMPLATES = Templates("/nonexistent")  # single messages are neither read from disk nor written to it
+
+ports = st.integers(1, 65535)
+addresses = st.integers(1 << 24, (224 << 24) - 1).map(lambda number: str(ipaddress.IPv4Address(number)))
+owners = st.text("0123456789abcdef", min_size=64, max_size=64)
+bindings = st.builds(
+    PortBinding,
+    container_port=ports,
+    host_port=ports,
+    host_ip=st.one_of(st.sampled_from(["", "0.0.0.0", "127.0.0.1"]), addresses),
+    protocol=st.sampled_from(["tcp", "udp", "sctp"]),
+)
+
+
+@st.composite
+def endpoint_plans(draw: st.DrawFn) -> plan.EndpointPlan:
+    address = draw(addresses)
+    prefix = draw(st.integers(8, 30))
+    subnet = ipaddress.IPv4Interface(f"{address}/{prefix}").network
+    endpoint = Endpoint(
+        network="n",
+        address=address,
+        prefix_length=prefix,
+        gateway=draw(st.one_of(st.just(""), addresses)),
+        mac_address=plan.mac_from_address(address),
+    )
+    return plan.endpoint_plan(
+        draw(owners),
+        draw(st.sampled_from(["tuidock0", "br-0123456789ab"])),
+        str(subnet),
+        endpoint,
+        tuple(draw(st.lists(bindings, max_size=4))),
+        draw(st.sampled_from([1280, 1400, 1500, 9000])),
+    )
+
+
+def check(operations: plan.Operations) -> None:
+    for operation in operations:
+        message, _ = TEMPLATES.message(operation)
+        assert message == netlink.encode(operation), operation
+
+
+@given(endpoint_plans())
+def test_endpoint_is_patched_to_what_pyroute2_makes(made: plan.EndpointPlan) -> None:
+    check(made.host + made.container + made.teardown)
+
+
+@given(addresses, st.integers(8, 30), st.booleans(), st.sampled_from([1280, 1500]))
+def test_bridge_is_patched_to_what_pyroute2_makes(
+    address: str, prefix: int, internal: bool, mtu: int
+) -> None:
+    subnet = str(ipaddress.IPv4Interface(f"{address}/{prefix}").network)
+    check(plan.bridge_link_plan("br-0123456789ab", subnet, address, mtu))
+    check(plan.bridge_table_plan("br-0123456789ab", subnet, internal=internal))
