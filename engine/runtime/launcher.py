@@ -173,6 +173,7 @@ class Launcher:
 async def _until_ready(frames: Frames) -> None:
     frame = await frames.read()
     if frame is None:
+        frames.close()
         raise errors.RuntimeFailure("supervisor", reason="it died before the container had started")
     kind, content = frame
     if kind == wire.ERROR:

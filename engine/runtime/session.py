@@ -118,6 +118,7 @@ class Session:
                 self._exit.set_result(msgspec.json.decode(content)["exit_code"])
             elif kind == wire.DETACHED:
                 self._over = True
+        self._frames.close()
         return None
 
     async def write(self, content: bytes) -> None:

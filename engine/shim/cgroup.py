@@ -61,8 +61,8 @@ def members(directory: str) -> list[int]:
     return pids
 
 
-def destroy(directories: Iterable[str], *, spare: int = 0) -> list[str]:
-    """Kill everything in ``directories`` (except the pid ``spare``) and remove them; returns what is left.
+def destroy(directories: Iterable[str]) -> list[str]:
+    """Kill everything in ``directories`` and remove them; returns what is left.
 
     A process may be stuck in the kernel: after ten seconds the directory is left for the next one who tries.
     """
@@ -74,13 +74,13 @@ def destroy(directories: Iterable[str], *, spare: int = 0) -> list[str]:
         if not waiting or monotonic() > end:
             break
         for path in waiting:
-            kill(path, spare=spare)
+            kill(path)
         sleep(pause)
         pause = min(pause * 2, 0.05)
     return waiting
 
 
-def kill(directory: str, *, spare: int = 0) -> None:
+def kill(directory: str) -> None:
     """SIGKILL to every process in ``directory`` and below; frozen ones are thawed first."""
     try:
         write(f"{directory}/cgroup.kill", "1")  # v2, from Linux 5.14
@@ -89,7 +89,7 @@ def kill(directory: str, *, spare: int = 0) -> None:
     else:
         return
     for pid in members(directory):
-        if pid not in (spare, os.getpid()):
+        if pid != os.getpid():
             try:
                 os.kill(pid, signal.SIGKILL)
             except ProcessLookupError:

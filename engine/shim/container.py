@@ -63,7 +63,6 @@ class Container:
             return
         bundle, run_dir = self.bundle, self.bundle["run_dir"]
         self.stage("making the run folder", run_dir)
-        os.makedirs(run_dir, 0o700, exist_ok=True)
         self._lock = state.take_lock(bundle["lock_path"])
         if self._lock is None:
             name = bundle.get("name") or bundle["id"]

@@ -62,6 +62,7 @@ _NR_PIVOT_ROOT = 41 if _ARM else 155
 _NR_CAPGET = 90 if _ARM else 125
 _NR_CAPSET = 91 if _ARM else 126
 _NR_KEYCTL = 219 if _ARM else 250
+_NR_RT_SIGACTION = 134 if _ARM else 13
 _NR_OPEN_TREE, _NR_MOVE_MOUNT = 428, 429
 _NR_CLOSE_RANGE, _NR_OPENAT2, _NR_MOUNT_SETATTR = 436, 437, 442
 _CAP_VERSION_3 = 0x20080522
@@ -206,6 +207,12 @@ def capset(effective: int, permitted: int, inheritable: int) -> None:
     sets = (effective, permitted, inheritable)
     body = _CAP_DATA.pack(*(bits & 0xFFFFFFFF for bits in sets), *(bits >> 32 for bits in sets))
     _check(_syscall(_NR_CAPSET, ctypes.c_char_p(_CAP_HEADER), ctypes.c_char_p(body)), "capset")
+
+
+def default_signal(number: int) -> None:
+    """Call rt_sigaction(2) to take the default action on ``number``, also where libc keeps it to itself."""
+    action = ctypes.c_char_p(bytes(32))
+    _check(_syscall(_NR_RT_SIGACTION, number, action, None, ctypes.c_size_t(8)), "rt_sigaction")
 
 
 def join_session_keyring() -> None:

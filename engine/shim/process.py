@@ -173,13 +173,10 @@ def _hung_up(fd: int) -> bool:
 
 
 def _reset_signals() -> None:
-    """Python ignores SIGPIPE and SIGXFSZ, and an ignored signal stays ignored through an exec."""
+    """What is ignored stays ignored through an exec: SIGPIPE and SIGXFSZ by Python, 32 and 33 by posix_spawn."""
     for number in range(1, signal.NSIG):
-        if number not in (signal.SIGKILL, signal.SIGSTOP) and signal.getsignal(number) is not signal.SIG_DFL:
-            try:
-                signal.signal(number, signal.SIG_DFL)
-            except (OSError, ValueError):
-                pass  # reserved by the C library
+        if number not in (signal.SIGKILL, signal.SIGSTOP):
+            linux.default_signal(number)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 

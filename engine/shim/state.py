@@ -16,21 +16,50 @@ def take_lock(path: str) -> int | None:
     """A descriptor that holds the record lock of ``path`` as long as this process lives; None if taken.
 
     Whoever cleans up removes the file while holding its lock: so the name is looked at again after locking.
+    The folder is made if it is missing.
     """
     while True:
-        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.lockf(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except (BlockingIOError, PermissionError):
-            os.close(fd)
-            return None
-        try:
-            if os.path.samestat(os.fstat(fd), os.stat(path)):
-                return fd
-        except FileNotFoundError:
-            pass
-        os.close(fd)
         os.makedirs(os.path.dirname(path), 0o700, exist_ok=True)
+        try:
+            fd = _lock(path)
+        except FileNotFoundError:
+            continue  # a cleaner removed the folder in between
+        if fd is None:
+            return None
+        if _is_at(fd, path):
+            return fd
+        os.close(fd)
+
+
+def take_lock_of_dead(path: str) -> int | None:
+    """As ``take_lock``, for who cleans up: None also if there is nothing to clean."""
+    if not os.path.isdir(os.path.dirname(path)):
+        return None
+    try:
+        fd = _lock(path)
+    except FileNotFoundError:
+        return None
+    if fd is not None and not _is_at(fd, path):
+        os.close(fd)
+        return None
+    return fd
+
+
+def _lock(path: str) -> int | None:
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.lockf(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (BlockingIOError, PermissionError):
+        os.close(fd)
+        return None
+    return fd
+
+
+def _is_at(fd: int, path: str) -> bool:
+    try:
+        return os.path.samestat(os.fstat(fd), os.stat(path))
+    except FileNotFoundError:
+        return False
 
 
 def lock_holder(path: str) -> int:

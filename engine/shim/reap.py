@@ -1,0 +1,85 @@
+"""Owns cleaning up after a supervisor that died: what it held is given back, its facts are completed.
+
+Called in a worker (``launcher.work("engine.shim.reap:reap", {"run_dir": …})``). Safe at any time and from
+any number of processes at once: whoever holds the lock does it, and with a living supervisor nobody can.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+from time import time_ns
+
+from engine.shim import cgroup, netlink_send, state, worker
+
+_DIED = 255
+_SECONDS = 10
+
+
+def reap(arguments: dict, _fds: list[int]) -> dict:  # type: ignore[type-arg]  # JSON
+    """Clean ``arguments["run_dir"]``; returns {"reaped": whether this call did it, "left": cgroups still busy}."""
+    run_dir = arguments["run_dir"]
+    lock = state.take_lock_of_dead(f"{run_dir}/lock")
+    if lock is None:
+        return {"reaped": False, "left": []}
+    try:
+        bundle = _read(f"{run_dir}/bundle.json")
+        left = _bury(bundle) if bundle else []
+        state.remove(run_dir)  # while the lock is held: who waits for it then finds the name gone
+    finally:
+        os.close(lock)
+    return {"reaped": True, "left": left}
+
+
+def _bury(bundle: dict) -> list[str]:  # type: ignore[type-arg]
+    facts = _read(bundle["state_path"])
+    recorded = facts.get("status") == "exited"
+    groups = (bundle.get("cgroup") or {}).get("kill", ())
+    if not recorded:
+        cgroup.thaw(groups)
+        _kill_init(facts)
+    left = cgroup.destroy(groups)
+    netlink_send.send_all((bundle.get("network") or {}).get("teardown", []))
+    if not recorded and facts:
+        facts.update(status="exited", pid=0, pid_start_time=0, exit_code=_DIED, finished_at=time_ns())
+        facts["error"] = "supervisor died"
+        state.write_json(bundle["state_path"], facts, durable=True)
+        state.append_event(bundle, "die", exitCode=str(_DIED))
+    if bundle.get("auto_remove") and (facts or recorded):
+        for path in bundle.get("remove_paths", ()):
+            if path != bundle["run_dir"]:
+                state.remove(path)
+        state.append_event(bundle, "destroy")
+    return left
+
+
+def _kill_init(facts: dict) -> None:  # type: ignore[type-arg]
+    """The init dies with its supervisor; wait for that, and see to it (a frozen one, one with file capabilities)."""
+    pid = facts.get("pid") or 0
+    try:
+        pidfd = os.pidfd_open(pid) if pid else -1
+    except OSError:
+        return
+    if pidfd < 0:
+        return
+    try:
+        if worker.process_start_time(pid) == facts.get("pid_start_time"):
+            signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+            poller = select.poll()
+            poller.register(pidfd, select.POLLIN)
+            poller.poll(_SECONDS * 1000)
+    except (FileNotFoundError, ProcessLookupError):
+        pass  # it is dead
+    finally:
+        os.close(pidfd)
+
+
+def _read(path: str) -> dict:  # type: ignore[type-arg]
+    try:
+        with open(path, encoding="utf-8") as file:
+            value: dict = json.load(file)  # type: ignore[type-arg]
+            return value
+    except (FileNotFoundError, json.JSONDecodeError):
+        return {}
