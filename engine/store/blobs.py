@@ -5,6 +5,7 @@ Bytes are kept as they came. A blob appears by rename, complete and durable, or 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 from typing import TYPE_CHECKING
@@ -36,7 +37,7 @@ class BlobStore:
             _write_durably(temporary, content)
             self.adopt(temporary, digest)
         except OSError as error:
-            _unlink_if_there(temporary)
+            _drop(temporary)
             raise store_failure(path, error) from error
         return digest
 
@@ -94,8 +95,6 @@ def _write_durably(path: str, content: bytes) -> None:
         os.fsync(file.fileno())
 
 
-def _unlink_if_there(path: str) -> None:
-    try:
+def _drop(path: str) -> None:
+    with contextlib.suppress(OSError):  # the failure that led here is the one to tell; a sweep finds the rest
         os.unlink(path)
-    except FileNotFoundError:
-        return
