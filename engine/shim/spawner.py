@@ -51,9 +51,11 @@ def main(socket_fd: int) -> None:
     gc.freeze()  # a collection in a child would touch, and so copy, every shared page
     connection = socket.socket(fileno=socket_fd)
     while True:
-        name, descriptors, _, _ = socket.recv_fds(connection, _PACKET, _DESCRIPTORS, socket.MSG_CMSG_CLOEXEC)
+        name, descriptors, _, _ = socket.recv_fds(connection, _PACKET, _DESCRIPTORS)
         if not name:
             os._exit(0)
+        for descriptor in descriptors:
+            os.set_inheritable(descriptor, False)  # Python 3.11 drops recv_fds's MSG_CMSG_CLOEXEC
         handler = handlers.get(name.decode("ascii", "replace"))
         if handler is not None and len(descriptors) >= 2 and os.fork() == 0:
             try:
