@@ -155,8 +155,8 @@ class Images:
             async with self._staging() as folder:
                 with output(options.path, options.fd) as out:
                     await self._write(images, folder, out, options, progress)
-        for reference in options.references:
-            self._tell("save", self._records.resolve_id(reference), reference)
+        for image in images:
+            self._tell("save", image["id"], image["names"][0] if image["names"] else image["id"])
 
     async def import_(self, options: ImportOptions, progress: Progress) -> Image:
         """Make an image of one layer from the tar of a root file system (compressed or not)."""

@@ -67,6 +67,7 @@ class Outgoing:
     def _image(self, image_id: str, names: list[str]) -> dict[str, Any]:
         manifest = self._records.manifest(image_id)
         return {
+            "id": image_id,
             "config": self._paths.blob(image_id),
             "manifest": self._paths.blob(manifest) if manifest else None,
             "names": names,
