@@ -57,8 +57,11 @@ class Tree:
             raise
 
     def finish(self) -> None:
-        """Set the directories' times, which putting things in has changed; close all."""
-        for names, mtime in self._mtimes.items():
+        """Set the directories' times, which putting things in has changed; close all.
+
+        One that no entry described gets the epoch, so that the same tar makes the same tree every time.
+        """
+        for names, mtime in (dict.fromkeys(self.implied, 0) | self._mtimes).items():
             try:
                 folder = self._open(names, make=False)
             except (FileNotFoundError, NotADirectoryError):

@@ -279,6 +279,10 @@ class TestDigests:
 
 
 class TestImplied:
+    def test_the_same_tar_makes_the_same_tree(self, tmp_path):
+        tree, _ = unpack(tmp_path, tar(member("a/b", b"x")))
+        assert (tree.stat().st_mtime, (tree / "a").stat().st_mtime) == (0, 0)
+
     def test_directories_without_an_entry_are_told(self, tmp_path):
         _, result = unpack(tmp_path, tar(member("a/b/c", b"x"), member("a")))
         assert decode_names(result["implied"]) == [(), (b"a", b"b")]
