@@ -101,7 +101,7 @@ class Networks:
             reason = f"{network.name} is a pre-defined network and cannot be removed"
             raise Conflict("network", network.name, reason)
         with bridge.locked(self._lock):
-            self._records.remove(network, lambda lease: not _is_stale(lease))
+            self._records.remove(network, lambda lease: bridge.is_plugged(lease.owner))
             bridge.remove(self._templates, network.bridge)
         self._announce("destroy", network)
 
@@ -124,7 +124,9 @@ class Networks:
             "ConfigFrom": {"Network": ""},
             "ConfigOnly": False,
             "Containers": {
-                lease.owner: _inspected_endpoint(network, lease) for lease in self._records.leases(network.id)
+                lease.owner: _inspected_endpoint(network, lease)
+                for lease in self._records.leases(network.id)
+                if bridge.is_plugged(lease.owner)
             },
             "Options": {"com.docker.network.bridge.name": network.bridge} if network.bridge else {},
             "Labels": network.labels,
@@ -163,7 +165,7 @@ class Networks:
                 name, f"{container_id!r} cannot name an interface: 12 characters of 0-9a-z at least"
             )
         network = self._to_network(network_ref)
-        bindings = bind_ports(ports, self._records.holder)
+        bindings = bind_ports(ports, lambda port: self._records.holder(port, bridge.is_plugged))
         network, warnings = self._ensure(network)
         endpoint = self._lease(network, container_id)
         bridge.clear(self._templates, container_id)
@@ -359,8 +361,7 @@ def _join(network: str, ports: tuple[PortSpec, ...], peer: Container | None) -> 
 
 def _is_stale(lease: Lease) -> bool:
     """The owner is gone, or never came to start: it has no interface long after the lease."""
-    old = time.time_ns() - lease.leased > _STALE_NANOSECONDS
-    return old and not bridge.has_interface(plan.veth_name(lease.owner))
+    return time.time_ns() - lease.leased > _STALE_NANOSECONDS and not bridge.is_plugged(lease.owner)
 
 
 def _inspected_endpoint(network: Network, lease: Lease) -> dict[str, str]:

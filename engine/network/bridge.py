@@ -53,6 +53,11 @@ def has_interface(name: str) -> bool:
     return True
 
 
+def is_plugged(owner_id: str) -> bool:
+    """Whether the owner's interface is a port of a bridge: it is from the start of its run to the end."""
+    return os.path.exists(f"/sys/class/net/{plan.veth_name(owner_id)}/master")
+
+
 def make(templates: Templates, network: Network) -> tuple[str, ...]:
     """Make what is missing of the bridge; returns warnings (what could not be set but may work).
 

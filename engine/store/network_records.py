@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from engine.errors import Conflict, InvalidInput, NotFound
-from engine.records import ContainerState, Network, PortBinding, Record
+from engine.records import Network, PortBinding, Record
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 _REMEDY = "tuidock network ls lists what is there"
 _NETWORK = msgspec.json.Decoder(Network)
 _PORTS = msgspec.json.Decoder(tuple[PortBinding, ...])
-_STATE = msgspec.json.Decoder(ContainerState)
 
 
 class Lease(Record, frozen=True, kw_only=True):
@@ -142,15 +141,14 @@ class NetworkRecords:
             with self._database.transaction() as connection:
                 connection.execute("DELETE FROM lease WHERE owner = ?", (owner,))
 
-    def holder(self, binding: PortBinding) -> str | None:
-        """The name of the running container that publishes the host port of ``binding``."""
-        for name, ports, state in self._database.query("SELECT name, ports, state FROM container"):
-            if not _STATE.decode(_bytes(state)).running:
-                continue
+    def holder(self, binding: PortBinding, is_live: Callable[[str], bool]) -> str | None:
+        """The name of the container that publishes the host port of ``binding``; ``is_live`` takes an id."""
+        sql = "SELECT id, name, ports FROM container WHERE desired = 'running'"
+        for container_id, name, ports in self._database.query(sql):
             for port in _PORTS.decode(_bytes(ports)):
                 same = (port.host_port, port.protocol) == (binding.host_port, binding.protocol)
                 wide = {"", "0.0.0.0", "::"} & {port.host_ip, binding.host_ip}  # noqa: S104 - "all"
-                if same and (wide or port.host_ip == binding.host_ip):
+                if same and (wide or port.host_ip == binding.host_ip) and is_live(str(container_id)):
                     return str(name)
         return None
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 import sys
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -155,11 +156,13 @@ def test_an_internal_network_has_no_way_out(lab: Lab) -> None:
 
 
 def test_teardown_leaves_only_the_bridge(lab: Lab) -> None:
-    first = owner()
-    lab.detach(lab.attach(first), first)
+    lab.networks("create", json.dumps({"name": "other"}))  # the bridge without ever a container
     before = lab.leftovers()
     published = owner()
-    lab.detach(lab.attach(published, ports=[WEB]), published)
+    lab.detach(lab.attach(published, network="other", ports=[WEB]), published)
+    patience = time.monotonic() + 5
+    while lab.leftovers() != before and time.monotonic() < patience:
+        time.sleep(0.05)
     assert lab.leftovers() == before
 
 
@@ -185,6 +188,20 @@ def test_who_joined_the_namespace_loses_the_address_with_its_owner(lab: Lab) -> 
     before = lab.ask(neighbour["netns"], "tcp", address_of(joined), 80)
     lab.python(lab.host, "send", json.dumps(joined["bundle"]["teardown"]))
     assert (before, lab.ask(neighbour["netns"], "tcp", address_of(joined), 80)) == (address_of(neighbour), "")
+
+
+def test_network_with_a_running_container_is_kept(lab: Lab) -> None:
+    lab.networks("create", json.dumps({"name": "mine"}))
+    lab.attach(owner(), network="mine")
+    with pytest.raises(AssertionError, match="active endpoints"):
+        lab.networks("remove", "mine")
+
+
+def test_network_whose_containers_have_ended_is_removed(lab: Lab) -> None:
+    lab.networks("create", json.dumps({"name": "mine"}))
+    container = lab.attach(owner(), network="mine")
+    lab.python(lab.host, "send", json.dumps(container["bundle"]["teardown"]))
+    assert lab.networks("remove", "mine") is None
 
 
 def test_removing_a_network_leaves_nothing(lab: Lab) -> None:

@@ -51,22 +51,23 @@ def never(_lease):
     return False
 
 
-def add_container(database, name, port, status):
+def add_container(database, name, port, desired):
     parts = {
         "options": CreateOptions(image="x"),
         "config": ContainerConfig(),
         "mounts": (),
         "ports": (PortBinding(container_port=80, host_port=port, host_ip="0.0.0.0"),),
         "endpoints": (),
-        "state": ContainerState(status=status),
+        "state": ContainerState(),
     }
     with database.transaction() as connection:
         connection.execute(
             "INSERT INTO container (id, name, image, image_id, created, desired, options, config, mounts, ports,"
-            " endpoints, state) VALUES (?, ?, 'x', 'x', 1, 'running', ?, ?, ?, ?, ?, ?)",
+            " endpoints, state) VALUES (?, ?, 'x', 'x', 1, ?, ?, ?, ?, ?, ?, ?)",
             (
                 os.urandom(32).hex(),
                 name,
+                desired,
                 *map(
                     msgspec.json.encode,
                     (parts[key] for key in ("options", "config", "mounts", "ports", "endpoints", "state")),
@@ -173,14 +174,20 @@ def test_leases_know_since_when(records):
 def test_holder_of_a_port_is_a_running_container(records, database):
     add_container(database, "web", 8080, "running")
     wanted = PortBinding(container_port=1, host_port=8080, host_ip="127.0.0.1")
-    assert records.holder(wanted) == "web"
+    assert records.holder(wanted, lambda _: True) == "web"
 
 
 def test_stopped_container_holds_no_port(records, database):
-    add_container(database, "web", 8080, "exited")
-    assert records.holder(PortBinding(container_port=1, host_port=8080)) is None
+    add_container(database, "web", 8080, "stopped")
+    assert records.holder(PortBinding(container_port=1, host_port=8080), lambda _: True) is None
+
+
+def test_container_that_died_unseen_holds_no_port(records, database):
+    add_container(database, "web", 8080, "running")
+    assert records.holder(PortBinding(container_port=1, host_port=8080), lambda _: False) is None
 
 
 def test_other_protocol_is_another_port(records, database):
     add_container(database, "web", 8080, "running")
-    assert records.holder(PortBinding(container_port=1, host_port=8080, protocol="udp")) is None
+    wanted = PortBinding(container_port=1, host_port=8080, protocol="udp")
+    assert records.holder(wanted, lambda _: True) is None
