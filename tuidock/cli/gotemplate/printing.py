@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-_VERB = re.compile(r"%(?P<flags>[-+ 0#]*)(?P<width>\d+)?(?:\.(?P<precision>\d+))?(?P<verb>[a-zA-Z%])")
+_VERB = r"%(?P<flags>[-+ 0#]*)(?P<width>\d+)?(?:\.(?P<precision>\d+))?(?P<verb>[a-zA-Z%])"
 _INTEGER_VERBS = "dxXobc"
 _FLOAT_VERBS = "fFeEgG"
 
@@ -63,7 +63,7 @@ def sprintf(pattern: str, *values: Any) -> str:
             return f"%!{verb}(MISSING)"
         return _aligned(match, _verb(match, remaining.pop(0)))
 
-    text = _VERB.sub(replace, pattern)
+    text = re.sub(_VERB, replace, pattern)
     if remaining:
         extra = ", ".join(f"{_go_type(value)}={_plain(value)}" for value in remaining)
         text += f"%!(EXTRA {extra})"

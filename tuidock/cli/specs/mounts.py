@@ -13,7 +13,7 @@ import msgspec
 from engine.options import MountSpec
 from tuidock.cli.specs import scalars
 
-_VOLUME_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+")
+_VOLUME_NAME = r"[a-zA-Z0-9][a-zA-Z0-9_.-]+"
 _PROPAGATIONS = frozenset({"private", "rprivate", "shared", "rshared", "slave", "rslave"})
 _CONSISTENCIES = frozenset({"default", "consistent", "cached", "delegated"})
 _SELINUX_LABELS = frozenset({"z", "Z"})
@@ -41,7 +41,7 @@ def volume(spec: str) -> MountSpec:
     source, target = parts[0], _target(parts[1], spec)
     if source.startswith((".", "/")):
         mount = MountSpec(type="bind", source=os.path.abspath(source), target=target, create_source=True)
-    elif _VOLUME_NAME.fullmatch(source):
+    elif re.fullmatch(_VOLUME_NAME, source):
         mount = MountSpec(type="volume", source=source, target=target)
     else:
         raise ValueError(
@@ -154,7 +154,7 @@ def _refuse_foreign(kind: str, source: str, fields: dict[str, str]) -> None:
         raise ValueError(f"unexpected key '{key}' in '{key}={value}'")
     if kind == "tmpfs" and source:
         raise ValueError("source cannot be given for a tmpfs mount")
-    if kind == "volume" and source and not _VOLUME_NAME.fullmatch(source):
+    if kind == "volume" and source and not re.fullmatch(_VOLUME_NAME, source):
         raise ValueError(f'"{source}" is not a volume name; for a host directory give type=bind')
     consistency = fields.get("consistency", "default")
     if consistency not in _CONSISTENCIES:

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import re
 
+# patterns are compiled when they are first used: most command lines hold none of these
 _TRUE = frozenset({"1", "t", "T", "TRUE", "true", "True"})
 _FALSE = frozenset({"0", "f", "F", "FALSE", "false", "False"})
-_INTEGER = re.compile(r"[+-]?(0[xX][0-9a-fA-F]+|0[oO]?[0-7]+|0[bB][01]+|[0-9]+)")
-_SIZE = re.compile(r"(\d+(?:\.\d+)?) ?([kKmMgGtTpP]?)(?:[iI]?[bB])?")
+_INTEGER = r"[+-]?(0[xX][0-9a-fA-F]+|0[oO]?[0-7]+|0[bB][01]+|[0-9]+)"
+_SIZE = r"(\d+(?:\.\d+)?) ?([kKmMgGtTpP]?)(?:[iI]?[bB])?"
 _SIZE_POWERS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4, "p": 5}
-_DURATION = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:ns|us|µs|ms|s|m|h)")
-_DURATION_PART = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h)")
+_DURATION = r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:ns|us|µs|ms|s|m|h)"
+_DURATION_PART = r"(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h)"
 _NANOSECONDS = {
     "ns": 1,
     "us": 1_000,
@@ -25,7 +26,7 @@ _NANOSECONDS = {
     "h": 3_600_000_000_000,
 }
 _INT64 = 1 << 63
-_NANO_DIGITS = 9
+_NANO_DIGITS, _BILLION = 9, 1_000_000_000
 
 
 def boolean(value: str) -> bool:
@@ -39,7 +40,7 @@ def boolean(value: str) -> bool:
 
 def integer(value: str) -> int:
     """A signed 64-bit integer; 0x, 0o, 0b and a leading 0 give the base, as Go's ParseInt(s, 0, 64)."""
-    if not _INTEGER.fullmatch(value):
+    if not re.fullmatch(_INTEGER, value):
         raise ValueError(f'strconv.ParseInt: parsing "{value}": invalid syntax')
     digits = value.lstrip("+-")
     legacy_octal = len(digits) > 1 and digits[0] == "0" and digits[1].isdigit()
@@ -52,10 +53,11 @@ def integer(value: str) -> int:
 
 def size(value: str) -> int:
     """Bytes from ``512m``, ``1.5GiB``, ``100``; powers of 1024 whatever the suffix, as RAMInBytes."""
-    match = _SIZE.fullmatch(value)
+    match = re.fullmatch(_SIZE, value)
     if match is None:
         raise ValueError(f"invalid size: '{value}'")
-    return int(float(match[1]) * (1 << 10 * _SIZE_POWERS[match[2].lower()]))
+    shift = 10 * int(_SIZE_POWERS[match[2].lower()])
+    return int(float(match[1]) * (1 << shift))
 
 
 def swap_size(value: str) -> int:
@@ -70,13 +72,13 @@ def nano_cpus(value: str) -> int:
         raise ValueError(f"failed to parse {value} as a rational number")
     if len(decimals.rstrip("0")) > _NANO_DIGITS:
         raise ValueError("value is too precise")
-    return int(whole or "0") * 10**_NANO_DIGITS + int(decimals[:_NANO_DIGITS].ljust(_NANO_DIGITS, "0"))
+    return int(whole or "0") * _BILLION + int(decimals[:_NANO_DIGITS].ljust(_NANO_DIGITS, "0"))
 
 
 def is_duration(value: str) -> bool:
     """Whether ``value`` is one of Go's durations (``1h30m``)."""
     body = value.lstrip("+-")
-    return bool(_DURATION.match(value)) and not _DURATION_PART.sub("", body)
+    return bool(re.match(_DURATION, value)) and not re.sub(_DURATION_PART, "", body)
 
 
 def duration(value: str) -> int:
@@ -87,7 +89,7 @@ def duration(value: str) -> int:
         raise ValueError(f'time: invalid duration "{value}"')
     total = sum(
         round(float(amount) * _NANOSECONDS[unit]) if "." in amount else int(amount) * _NANOSECONDS[unit]
-        for amount, unit in _DURATION_PART.findall(value)
+        for amount, unit in re.findall(_DURATION_PART, value)
     )
     return -total if value[0] == "-" else total
 
