@@ -16,6 +16,7 @@ from engine.build.layers import ExitError, LayerMaker
 from engine.build.made import MadeLayers
 from engine.build.operations import CopyOperation, RunOperation
 from engine.build.stages import SCRATCH
+from engine.build.transfer import missing
 from engine.errors import BuildFailed, CommandNotExecutable, CommandNotFound, EngineError
 from engine.events import (
     BuildPlanned,
@@ -147,8 +148,9 @@ class Executor:
     ) -> tuple[CachedStep, bool]:
         operation = step.operation
         assert operation is not None  # noqa: S101 - operations() has no others
-        if "missing" in content:
-            raise self._failure(step, f"COPY failed: {content['missing']}")
+        if "missing" in content and isinstance(operation, CopyOperation):
+            error = missing(operation, content["missing"])
+            raise self._failure(step, str(error), remedy=error.remedy)
         source = self._source_chain(step)
         digest = content.get("digest", "") or (source[-1] if source else "")
         parent = below.chain_ids[-1] if below.chain_ids else ""

@@ -62,6 +62,8 @@ class Placer:
         if stat.S_ISDIR(status.st_mode):
             target = self.make_folders(destination)
             self._copy_entries(tree, source, target)
+            # Docker gives the destination the source's times, but neither its mode nor its owner.
+            os.utime(target, ns=(status.st_atime_ns, status.st_mtime_ns))
             return
         self._copy_one(tree.host_path(source), status, self.file_target(destination, os.path.basename(path)))
 

@@ -14,6 +14,7 @@ from engine.build.operations import CopyOperation, WorkdirOperation
 from engine.build.owner import resolve_owner
 from engine.build.placing import Placer
 from engine.build.source import SourceTree, context_tree
+from engine.build.transfer import missing
 from engine.build.unpacking import is_archive, unpack
 from engine.errors import InvalidInput
 from engine.layer.commit import commit
@@ -108,15 +109,3 @@ def _selected(operation: CopyOperation, tree: SourceTree) -> Iterator[str]:
             yield from tree.select(source)
         except FileNotFoundError:
             raise missing(operation, source) from None
-
-
-def missing(operation: CopyOperation, source: str) -> InvalidInput:
-    """What is said when ``source`` is not there."""
-    name = "ADD" if operation.unpack else "COPY"
-    if operation.source.kind == "context":
-        return InvalidInput(
-            f"{name} failed",
-            f"file not found in build context or excluded by .dockerignore: {source}",
-            remedy="paths are relative to the context folder; nothing above it can be copied",
-        )
-    return InvalidInput(f"{name} failed", f'"{source}": not found', remedy="look at what --from names holds")

@@ -50,6 +50,18 @@ def copy_operation(
     )
 
 
+def missing(operation: CopyOperation, source: str) -> InvalidInput:
+    """What is said when ``source`` is not there."""
+    name = "ADD" if operation.unpack else "COPY"
+    if operation.source.kind == "context":
+        return InvalidInput(
+            f"{name} failed",
+            f"file not found in build context or excluded by .dockerignore: {source}",
+            remedy="paths are relative to the context folder; nothing above it can be copied",
+        )
+    return InvalidInput(f"{name} failed", f'"{source}": not found', remedy="look at what --from names holds")
+
+
 def _destination(config: ContainerConfig, path: str) -> str:
     joined = clean(path if path.startswith("/") else f"{config.working_dir or '/'}/{path}")
     is_folder = path.endswith(("/", "/.")) or path in {"", "."}

@@ -29,9 +29,11 @@ class Expansion(msgspec.Struct, frozen=True, kw_only=True):
     unmatched: frozenset[str]
 
 
-def expand_word(word: str, environment: Mapping[str, str], escape: str = "\\") -> str:
-    """``word`` with quotes removed and variables replaced, spaces kept."""
-    return expand(word, environment, escape).text
+def expand_word(word: str, environment: Mapping[str, str], escape: str = "\\", *, quotes: bool = True) -> str:
+    """``word`` with variables replaced, spaces kept; quotes are removed unless they mean nothing there."""
+    if quotes:
+        return expand(word, environment, escape).text
+    return _Lexer(word, environment, escape, quotes=False).until(_END, raw_escapes=False)[0]
 
 
 def expand_words(word: str, environment: Mapping[str, str], escape: str = "\\") -> tuple[str, ...]:
@@ -94,6 +96,7 @@ class _Lexer:
         environment: Mapping[str, str],
         escape: str,
         *,
+        quotes: bool = True,
         keep_quotes: bool = False,
         keep_unset: bool = False,
     ) -> None:
@@ -101,6 +104,7 @@ class _Lexer:
         self._position = 0
         self._environment = environment
         self._escape = escape
+        self._quotes = "'\"" if quotes else ""
         self._keep_quotes = keep_quotes
         self._keep_unset = keep_unset
         self._raw_escapes = keep_quotes
@@ -125,11 +129,8 @@ class _Lexer:
             if character == "$":
                 text = self._dollar()
                 words.add(text)
-            elif character == "'":
-                text = self._single_quoted()
-                words.add_quoted(text)
-            elif character == '"':
-                text = self._double_quoted()
+            elif character in self._quotes:
+                text = self._single_quoted() if character == "'" else self._double_quoted()
                 words.add_quoted(text)
             else:
                 text = self._plain(words)
