@@ -1,4 +1,4 @@
-"""Owns one exec session: a fork of the supervisor that starts a process in the container and serves its client.
+"""Owns one exec session: a fork of the supervisor that starts a process in the container, for one client.
 
 Refuses to write logs, and to outlive the supervisor.
 """
@@ -9,6 +9,7 @@ import json
 import os
 import signal
 import socket
+from functools import partial
 
 from engine.shim import linux, sandbox, terminal, wire
 from engine.shim.loop import HIGH, IN, READ_SIZE, Client, Input, Loop
@@ -126,7 +127,7 @@ class Execution:
         if self._request.get("detach"):
             client.close()
         for fd in self._outputs:
-            loop.watch(fd, IN, lambda _, fd=fd: self._on_output(fd))  # type: ignore[misc]
+            loop.watch(fd, IN, partial(self._on_output, fd))
         pidfd = os.pidfd_open(self._pid)
         loop.watch(pidfd, IN, self._on_exit)
         while not self._over:
@@ -145,7 +146,7 @@ class Execution:
     def _on_exit(self, _events: int) -> None:
         self._over = True
 
-    def _on_output(self, fd: int) -> bool:
+    def _on_output(self, fd: int, _events: int = 0) -> bool:
         """Pass one read on; False when nothing more is there now."""
         try:
             content = os.read(fd, READ_SIZE)
@@ -166,7 +167,7 @@ class Execution:
     def _on_drained(self, _client: Client) -> None:
         if not self._over:
             for fd in self._outputs:
-                self._loop.watch(fd, IN, lambda _, fd=fd: self._on_output(fd))  # type: ignore[misc]
+                self._loop.watch(fd, IN, partial(self._on_output, fd))
 
     def _on_frame(self, client: Client, kind: int, body: bytes) -> None:
         if kind == wire.STDIN and self._request.get("stdin"):

@@ -1,4 +1,4 @@
-"""Owns waiting: one poll(2) loop, and clients with bounded buffers on it; refuses threads and callbacks lists."""
+"""Owns waiting: one poll(2) loop, and clients with bounded buffers on it; refuses threads."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ class Loop:
 
     def __init__(self) -> None:
         self._poll = select.poll()
-        self._handlers: dict[int, Callable[[int], None]] = {}
+        self._handlers: dict[int, Callable[[int], object]] = {}
 
-    def watch(self, fd: int, events: int, handler: Callable[[int], None]) -> None:
-        """Call ``handler`` on ``events`` (and always on errors and hang-ups); replaces what was asked before."""
+    def watch(self, fd: int, events: int, handler: Callable[[int], object]) -> None:
+        """Call ``handler`` on ``events`` (always also on errors and hang-ups); replaces an earlier one."""
         self._poll.register(fd, events)
         self._handlers[fd] = handler
 

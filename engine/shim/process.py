@@ -173,7 +173,7 @@ def _hung_up(fd: int) -> bool:
 
 
 def _reset_signals() -> None:
-    """What is ignored stays ignored through an exec: SIGPIPE and SIGXFSZ by Python, 32 and 33 by posix_spawn."""
+    """Ignored signals stay ignored through an exec: SIGPIPE by Python, 32 and 33 by posix_spawn."""
     for number in range(1, signal.NSIG):
         if number not in (signal.SIGKILL, signal.SIGSTOP):
             linux.default_signal(number)

@@ -19,7 +19,7 @@ _SECONDS = 10
 
 
 def reap(arguments: dict, _fds: list[int]) -> dict:  # type: ignore[type-arg]  # JSON
-    """Clean ``arguments["run_dir"]``; returns {"reaped": whether this call did it, "left": cgroups still busy}."""
+    """Clean ``arguments["run_dir"]``; {"reaped": whether this call did it, "left": cgroups still busy}."""
     run_dir = arguments["run_dir"]
     lock = state.take_lock_of_dead(f"{run_dir}/lock")
     if lock is None:
@@ -56,7 +56,7 @@ def _bury(bundle: dict) -> list[str]:  # type: ignore[type-arg]
 
 
 def _kill_init(facts: dict) -> None:  # type: ignore[type-arg]
-    """The init dies with its supervisor; wait for that, and see to it (a frozen one, one with file capabilities)."""
+    """Init dies with its supervisor; wait for that, and see to it (one with file capabilities does not)."""
     pid = facts.get("pid") or 0
     try:
         pidfd = os.pidfd_open(pid) if pid else -1

@@ -65,7 +65,7 @@ def become_init(bundle: dict, channel: socket.socket, streams: list[int]) -> Non
     os._exit(1)
 
 
-def join(  # noqa: PLR0913 - the parts of one exec
+def join(
     bundle: dict,  # type: ignore[type-arg]
     wanted: dict,  # type: ignore[type-arg]
     pidfd: int,

@@ -109,7 +109,7 @@ def append_event(bundle: dict, action: str, **attributes: str) -> None:  # type:
 
 
 def remove(path: str) -> None:
-    """Remove the file or tree at ``path``, following no link; what cannot be removed is left to a later sweep.
+    """Remove the file or tree at ``path``, following no link; what cannot be removed is left to a sweep.
 
     (shutil would cost a supervisor half a megabyte of imports.)
     """

@@ -2,8 +2,8 @@
 
 Single-threaded. It has imported all it needs before it reports READY, is in a session of its own, has left
 its caller's cgroup, and holds the container's lock while the container lives. Output goes to the log first;
-a client that reads slowly is served from the log, so it misses nothing and holds nobody up. A build step has no
-log: there the step waits for its one client, and dies with it. Refuses to interpret what passes through.
+a client that reads slowly is served from the log, so it misses nothing and holds nobody up. A build step has
+no log: there the step waits for its one client, and dies with it. Refuses to interpret what passes through.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import json
 import os
 import signal
 import socket
+from functools import partial
 
 from engine.shim import cgroup, execution, linux, state, terminal, wire, worker
 from engine.shim.container import Container
@@ -149,9 +150,9 @@ class Supervisor:
 
     # -- output ----------------------------------------------------------------------------------
     def _watch_output(self, fd: int) -> None:
-        self._loop.watch(fd, IN, lambda _: self._on_output(fd))
+        self._loop.watch(fd, IN, partial(self._on_output, fd))
 
-    def _on_output(self, fd: int) -> bool:
+    def _on_output(self, fd: int, _events: int = 0) -> bool:
         """Take one read of the container's output; False when nothing more is there now."""
         try:
             content = os.read(fd, READ_SIZE)
@@ -305,6 +306,11 @@ class Supervisor:
             self._paused = False
         return {}
 
+    def _op_keep(self, _client: Client, _request: dict) -> dict:  # type: ignore[type-arg]
+        """A --rm container is about to be restarted: it must not be removed when it ends this time."""
+        self._bundle["auto_remove"] = False
+        return {}
+
     def _op_resize(self, _client: Client, request: dict) -> dict:  # type: ignore[type-arg]
         self._resize(request["size"])
         return {}
@@ -350,6 +356,7 @@ class Supervisor:
 _OPERATIONS = {
     "attach": Supervisor._op_attach,  # noqa: SLF001 - the table belongs to the class
     "exec": Supervisor._op_exec,  # noqa: SLF001
+    "keep": Supervisor._op_keep,  # noqa: SLF001
     "pause": Supervisor._op_pause,  # noqa: SLF001
     "resize": Supervisor._op_resize,  # noqa: SLF001
     "signal": Supervisor._op_signal,  # noqa: SLF001

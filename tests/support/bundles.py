@@ -129,3 +129,19 @@ def _mounts() -> list[dict[str, Any]]:
         {"type": "tmpfs", "source": "shm", "target": "/dev/shm", "flags": _KERNEL, "data": "mode=1777"},
         {"type": "sysfs", "source": "sysfs", "target": "/sys", "flags": [*_KERNEL, "ro"], "data": ""},
     ]
+
+
+def mount_exclusively(arguments: dict[str, Any], _fds: list[int]) -> str:
+    """In a worker: mount an overlay that refuses an upper directory in use; "mounted" or the error."""
+    from engine.shim import linux
+    from engine.shim.overlay import private_mounts
+
+    rootfs = arguments["rootfs"]
+    private_mounts()
+    options = f"lowerdir={rootfs['lower'][0]},upperdir={rootfs['upper']},workdir={rootfs['work']},index=on"
+    try:
+        linux.mount("overlay", rootfs["upper"], "overlay", 0, options)
+    except OSError as error:
+        return str(error)
+    linux.umount2(rootfs["upper"])
+    return "mounted"
