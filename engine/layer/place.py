@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _OPEN_FOLDERS = 128
-_LATEST = 1 << 62
+_LATEST = (1 << 63) - 1
 _ARCHIVE_FAULTS = {errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR, errno.EMLINK, errno.EOVERFLOW}
 Names = tuple[bytes, ...]
 
