@@ -9,11 +9,12 @@ from __future__ import annotations
 import os
 import re
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from engine.errors import Conflict, InvalidInput
+from engine.errors import Conflict, EngineError, InvalidInput
 from engine.events import Event
 from engine.network import addresses, bridge, plan, resolver
 from engine.network.ports import bind_ports
@@ -36,7 +37,7 @@ _DEFAULT_ROOT = "/var/lib/tuidock"
 _BUILT_IN = (DEFAULT, "host", "none")
 _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*")
 _OWNER = re.compile(r"[0-9a-z]{12,}")
-_STALE_NANOSECONDS = 600 * 10**9
+_STALE_NANOSECONDS = 60 * 10**9
 _CONTAINER_MODE = "container:"
 
 
@@ -89,7 +90,8 @@ class Networks:
                 bridge.make(self._templates, network)
             except BaseException:
                 self._records.remove(network, lambda _: False)
-                bridge.remove(self._templates, network.bridge)
+                with suppress(EngineError):  # what the first error says is what went wrong
+                    bridge.remove(self._templates, network.bridge)
                 raise
         self._announce("create", network)
         return network

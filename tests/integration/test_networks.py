@@ -6,6 +6,7 @@ import json
 import secrets
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -188,6 +189,20 @@ def test_who_joined_the_namespace_loses_the_address_with_its_owner(lab: Lab) -> 
     before = lab.ask(neighbour["netns"], "tcp", address_of(joined), 80)
     lab.python(lab.host, "send", json.dumps(joined["bundle"]["teardown"]))
     assert (before, lab.ask(neighbour["netns"], "tcp", address_of(joined), 80)) == (address_of(neighbour), "")
+
+
+def test_processes_that_race_for_the_first_bridge_all_win(lab: Lab) -> None:
+    with ThreadPoolExecutor(6) as pool:
+        attachments = list(pool.map(lambda _: lab.attach(owner()), range(6)))
+    bridges = lab.ip(lab.host, "-br", "link", "show", "type", "bridge").splitlines()
+    assert (len({address_of(attachment) for attachment in attachments}), len(bridges)) == (6, 1)
+
+
+def test_without_the_capability_it_says_what_is_needed(lab: Lab) -> None:
+    said = lab.refused_networks("create", json.dumps({"name": "mine"}))
+    assert "make bridge br-" in said
+    assert said.endswith("of network mine: permission denied")
+    assert [network["name"] for network in lab.networks("list")] == ["bridge", "host", "none"]
 
 
 def test_network_with_a_running_container_is_kept(lab: Lab) -> None:

@@ -71,6 +71,25 @@ class Lab:
         """A verb of the engine's networks, in the host's namespace; its answer as JSON."""
         return json.loads(self.python(self.host, verb, self.root, *arguments))
 
+    def refused_networks(self, verb: str, *arguments: str) -> str:
+        """What a verb says without CAP_NET_ADMIN."""
+        powerless = ("setpriv", "--bounding-set", "-net_admin", "--inh-caps", "-net_admin")
+        command = (
+            "ip",
+            "netns",
+            "exec",
+            self.host,
+            *powerless,
+            sys.executable,
+            _PROGRAM,
+            verb,
+            self.root,
+            *arguments,
+        )
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        assert done.returncode != 0
+        return done.stderr.splitlines()[-1]
+
     def detach(self, attachment: dict[str, Any], owner: str) -> None:
         """As the supervisor does it: the namespace goes with the container's last process."""
         if attachment["netns"] in run("ip", "netns", "list").split():
