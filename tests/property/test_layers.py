@@ -6,7 +6,7 @@ import os
 import tempfile
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
 from engine.errors import InvalidArchive
@@ -113,8 +113,8 @@ def test_no_bytes_at_all_do_more_than_be_refused(noise, at, with_head):
             out.write(content)
         try:
             extract({"source": f"{folder}/in/layer", "target": f"{folder}/in/tree"}, [])
-        except InvalidArchive as error:
-            assert "\n" not in str(error)
+        except InvalidArchive:
+            event("refused")
         assert os.listdir(folder) == ["in"]
         assert set(os.listdir(f"{folder}/in")) <= {"layer", "tree"}
 

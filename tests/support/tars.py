@@ -49,7 +49,9 @@ def listing(root: str, *, times: bool = True) -> dict[str, tuple[Any, ...]]:
                 extra = os.readlink(path)
             elif not stat.S_ISDIR(status.st_mode):
                 extra = status.st_rdev
-            time = int(status.st_mtime) if times and not stat.S_ISDIR(status.st_mode) else None
+            # Of folders and whiteouts the time depends on when the tree was made.
+            timed = times and not stat.S_ISDIR(status.st_mode) and extra != 0
+            time = int(status.st_mtime) if timed else None
             key = os.fsdecode(os.path.relpath(path, os.fsencode(root)))
             found[key] = (oct(status.st_mode), status.st_uid, status.st_gid, extra, time)
     return found
