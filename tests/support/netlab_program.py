@@ -7,14 +7,23 @@ import json
 import os
 import socket
 import sys
+import time
+import urllib.request
 from typing import Any
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 
 import msgspec
 
+from engine.engine import Engine
 from engine.networks import Networks
-from engine.options import CreateNetworkOptions, PortSpec
+from engine.options import (
+    BootstrapOptions,
+    CreateNetworkOptions,
+    CreateOptions,
+    PortSpec,
+    RemoveContainerOptions,
+)
 from engine.paths import Paths
 from engine.shim import netlink_send
 from engine.shim.wire import NETNS_FD
@@ -70,6 +79,46 @@ def send(items: str) -> None:
     netlink_send.send(json.loads(items))
 
 
+async def _engine(root: str, verb: str) -> Any:
+    async with await Engine.open(Paths(root=f"{root}/root", run=f"{root}/run")) as engine:
+        if verb == "run":
+            await engine.images.bootstrap(BootstrapOptions(name="busybox"), lambda _fact: None)
+            script = "echo hello from $HOSTNAME > index.html; exec httpd -f -p 80"
+            wanted = CreateOptions(
+                image="busybox",
+                name="web",
+                hostname="web",
+                command=("sh", "-c", script),
+                ports=(PortSpec(container_port=80, host_port=8080),),
+            )
+            await engine.containers.start((await engine.containers.create(wanted)).id)
+        elif verb == "start":
+            await engine.containers.start("web")
+        elif verb == "restart":
+            await engine.containers.restart("web", 0)
+        elif verb == "remove":
+            return await engine.containers.remove("web", RemoveContainerOptions(force=True))
+        return await engine.containers.get("web")
+
+
+def engine(root: str, verb: str) -> None:
+    show(asyncio.run(_engine(root, verb)))
+
+
+def fetch(url: str) -> None:
+    """Print the page; tried for a while, because the server needs a moment to listen."""
+    deadline = time.monotonic() + 5
+    while True:
+        try:
+            with urllib.request.urlopen(url, timeout=1) as answer:  # noqa: S310 - the lab's own server
+                print(answer.read().decode())
+                return
+        except OSError as error:
+            if time.monotonic() > deadline:
+                raise SystemExit(str(error)) from error
+            time.sleep(0.05)
+
+
 def serve(protocol: str, address: str, port: str) -> None:
     server = socket.socket(socket.AF_INET, _KINDS[protocol])
     server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -101,6 +150,8 @@ def ask(protocol: str, address: str, port: str) -> None:
 
 if __name__ == "__main__":
     verbs = {
+        "engine": engine,
+        "fetch": fetch,
         "attach": attach,
         "create": create,
         "remove": remove,
