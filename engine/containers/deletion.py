@@ -29,7 +29,9 @@ async def delete_container(
         with suppress(FileNotFoundError):  # never made, or removed by its supervisor
             os.rename(paths.container(container.id), f"{folder}/container")
         deleted = parts.records.delete(container.id)
-        freed = await parts.launcher.work(_REMOVE, {"paths": [folder, paths.container_run(container.id)]})
+        run = paths.container_run(container.id)
+        doomed = [folder, run] if os.path.isdir(run) else [folder]
+        freed = await parts.launcher.work(_REMOVE, {"paths": doomed})
     if deleted and announce:
         parts.announce("destroy", container)
     if container.options.auto_remove if volumes is None else volumes:

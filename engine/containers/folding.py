@@ -73,15 +73,16 @@ async def _fold_claimed(parts: Parts, container_id: str) -> Row | None:
     facts = read_facts(parts.paths, container_id)
     if facts.alive:
         return row if facts.state is None else with_state(row, facts.state)
-    if os.path.exists(parts.paths.container_bundle(container_id)):  # noqa: ASYNC240 - one stat
+    if os.path.exists(parts.paths.container_bundle(container_id)):
         # Its supervisor was killed, or the start was: what it held is given back, its facts completed.
         await parts.launcher.work(
             "engine.shim.reap:reap", {"run_dir": parts.paths.container_run(container_id)}
         )
         facts = read_facts(parts.paths, container_id)
-    state = final_state(facts, row.container.state, time.time_ns())
-    if row.container.options.auto_remove and state.status == "exited":
-        await delete_container(parts, row.container)
+    if not os.path.isdir(parts.paths.container(container_id)):
+        await delete_container(parts, row.container, announce=False)  # it was --rm, and has been reaped
         return None
+    # One with --rm whose folder is there was kept by its supervisor, because it is being restarted.
+    state = final_state(facts, row.container.state, time.time_ns())
     parts.records.fold(container_id, state, CREATED if state.status == "created" else STOPPED)
     return parts.records.get(container_id)

@@ -219,6 +219,7 @@ def _forget_last_run(paths: Paths, container_id: str) -> None:
     volatile = f"{paths.container_work(container_id)}/work/incompat"
     for remove, path in (
         (os.unlink, paths.container_state(container_id)),
+        (os.unlink, f"{volatile}/volatile/dirty"),
         (os.rmdir, f"{volatile}/volatile"),
         (os.rmdir, volatile),
     ):

@@ -17,6 +17,7 @@ from engine.layer.whiteout import mark_opaque
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 _WRITE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _CHUNK = 1 << 26
+_PIECE = 1 << 20
 
 
 def copy_tree(source: str, target: str) -> None:
@@ -104,10 +105,20 @@ def _copy_content(reading: int, writing: int, size: int) -> None:
             raise
         end = min(size, os.lseek(reading, at, os.SEEK_HOLE))
         while at < end:
-            count = os.copy_file_range(reading, writing, min(end - at, _CHUNK), at, at)
+            count = _copy_piece(reading, writing, min(end - at, _CHUNK), at)
             if not count:
                 return  # cut by its container meanwhile
             at += count
+
+
+def _copy_piece(reading: int, writing: int, count: int, at: int) -> int:
+    """The bytes copied, 0 at the end of the file; through memory where the two file systems differ in kind."""
+    try:
+        return os.copy_file_range(reading, writing, count, at, at)
+    except OSError as error:
+        if error.errno not in {errno.EXDEV, errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS}:
+            raise
+    return os.pwrite(writing, os.pread(reading, min(count, _PIECE), at), at)
 
 
 def _link(top: int, known: bytes, into: int, name: bytes) -> None:
