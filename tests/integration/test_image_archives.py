@@ -76,8 +76,8 @@ def layered(tmp_path: Path) -> Path:
 
 
 def repack(layout: Path, bundle: Path) -> None:
-    for folder, _, files in os.walk(bundle / "rootfs"):
-        for name in files:  # whole seconds: umoci rounds others up
+    for folder, folders, files in os.walk(bundle / "rootfs"):
+        for name in folders + files:  # whole seconds: umoci rounds others up
             os.utime(os.path.join(folder, name), (1_600_000_000, 1_600_000_000), follow_symlinks=False)
     run("umoci", "repack", "--refresh-bundle", "--image", f"{layout}:x", bundle)
 
