@@ -90,8 +90,6 @@ def problem(message: str, code: int = FAILED) -> int:
 
 def engine_error(error: EngineError, command: Command | None = None) -> int:
     """Explain ``error`` with its remedy; returns the exit code for ``command``."""
-    if isinstance(error, BuildFailed):
-        _explain_build(error)
     line(f"{PROGRAM}: {error}")
     if isinstance(error, DockerfileSyntaxError) and error.source:
         line(error.caret())
@@ -102,6 +100,22 @@ def engine_error(error: EngineError, command: Command | None = None) -> int:
     if isinstance(error, CommandNotExecutable):
         return NOT_EXECUTABLE
     return command.engine_error_code if command else FAILED
+
+
+def failed_build(error: BuildFailed, dockerfile: str | None) -> int:
+    """The failed step's last output and place, as BuildKit shows them, then the error itself.
+
+    ``dockerfile`` is where the error's path can be read, None where it cannot.
+    """
+    if error.output:
+        line("------")
+        line(f" > {error.instruction}:")
+        for text in error.output:
+            line(text.rstrip("\r\n"))
+        line("------")
+    for text in _source_lines(dockerfile, error.line) if dockerfile else ():
+        line(text)
+    return engine_error(error)
 
 
 def unexpected(error: BaseException) -> int:
@@ -118,18 +132,6 @@ def unexpected(error: BaseException) -> int:
     line(f"{PROGRAM}: internal error: {type(error).__name__}: {summary}")
     line("hint: set TUIDOCK_DEBUG=1 to see where, and report it")
     return ENGINE_FAILED
-
-
-def _explain_build(error: BuildFailed) -> None:
-    """The failed step's place and the end of its output, as BuildKit shows them."""
-    if error.output:
-        line("------")
-        line(f" > {error.instruction}:")
-        for text in error.output:
-            line(text.rstrip("\r\n"))
-        line("------")
-    for text in _source_lines(error.path, error.line):
-        line(text)
 
 
 def _source_lines(path: str, number: int) -> list[str]:

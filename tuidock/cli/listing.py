@@ -68,6 +68,7 @@ def show(rows: Sequence[Row], layout: Layout, source: str, *, quiet: bool = Fals
 def rendered(rows: Sequence[Row], layout: Layout, source: str) -> str:
     """``rows`` through a template; a ``table`` prefix adds the titles and aligns the columns."""
     from tuidock.cli.gotemplate.functions import HEADER_FUNCTIONS
+    from tuidock.cli.gotemplate.lexer import TemplateError
     from tuidock.cli.gotemplate.template import Template
 
     with_header = source.startswith("table ")
@@ -75,18 +76,25 @@ def rendered(rows: Sequence[Row], layout: Layout, source: str) -> str:
     if body == "json":
         body = "{{json .}}"
     template = Template(body)
-    shown = "".join(f"{template.render(row)}\n" for row in rows)
-    if not with_header:
-        return shown
-    header = Template(body, HEADER_FUNCTIONS).render(layout.titles)
+    try:
+        shown = "".join(f"{template.render(row)}\n" for row in rows)
+        if not with_header:
+            return shown
+        header = Template(body, HEADER_FUNCTIONS).render(layout.titles)
+    except TemplateError as error:
+        raise CannotStart(f"failed to execute template: {error}") from None
     return tabwriter.aligned(f"{header}\n{shown}")
 
 
 def rendered_document(value: Any, source: str) -> str:
     """One document of ``inspect``, ``info`` or ``version`` through ``--format``."""
+    from tuidock.cli.gotemplate.lexer import TemplateError
     from tuidock.cli.gotemplate.template import Template
 
-    return Template("{{json .}}" if source == "json" else _unescaped(source)).render(value)
+    try:
+        return Template("{{json .}}" if source == "json" else _unescaped(source)).render(value)
+    except TemplateError as error:
+        raise CannotStart(f"template parsing error: {error}") from None
 
 
 def label_title(name: str) -> str:

@@ -26,7 +26,7 @@ def main(argv: list[str], paths: Paths, spawner: socket.socket | None) -> int:
     """Run the command line ``argv`` (without the program's name and --root); returns the exit code."""
     try:
         return _main(argv, paths, spawner)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, asyncio.CancelledError):
         return diagnostics.INTERRUPTED
     except BrokenPipeError:
         return diagnostics.PIPE_CLOSED

@@ -39,6 +39,7 @@ async def reporting(kind: str = "auto") -> AsyncIterator[Progress]:
     ticking = asyncio.ensure_future(_tick(screen.paint))
     try:
         yield screen
+        screen.complete()
     finally:
         ticking.cancel()
         screen.finish()

@@ -80,6 +80,12 @@ class Screen:
         diagnostics.write((self._back() + text + "\x1b[J").encode(errors="replace"))
         self._painted_rows, self._painted_at = len(shown), time.monotonic()
 
+    def complete(self) -> None:
+        """The verb has succeeded: every layer that was begun is there."""
+        for layer, fact in self._layers.items():
+            total = fact.total or fact.done
+            self._layers[layer] = msgspec.structs.replace(fact, phase="done", done=total)
+
     def finish(self) -> None:
         """Paint the last state; it stays on the terminal."""
         self._finished = True

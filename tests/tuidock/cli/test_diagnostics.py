@@ -41,10 +41,11 @@ def test_a_syntax_error_has_a_caret(capfd):
 def test_a_failed_build_shows_where_and_the_last_output(capfd, tmp_path):
     path = tmp_path / "Dockerfile"
     path.write_text("FROM busybox\nRUN false\nCMD true\n")
-    diagnostics.engine_error(
+    diagnostics.failed_build(
         BuildFailed(
-            "step failed", path=str(path), line=2, instruction="RUN false", exit_code=1, output=("oops",)
-        )
+            "step failed", path="Dockerfile", line=2, instruction="RUN false", exit_code=1, output=("oops",)
+        ),
+        str(path),
     )
     assert capfd.readouterr().err.splitlines() == [
         "------",

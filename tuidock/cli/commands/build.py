@@ -6,7 +6,7 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from engine.errors import DockerfileSyntaxError
+from engine.errors import BuildFailed
 from engine.options import BuildOptions
 from tuidock.cli import diagnostics, output
 from tuidock.cli.command import CannotStart, Command, Invocation, SpecError
@@ -57,12 +57,19 @@ async def _build(engine: Engine, invocation: Invocation) -> int:
     try:
         async with reporting("quiet" if quiet else invocation.text("progress")) as progress:
             result = await engine.builds.build(options, progress)
-    except DockerfileSyntaxError as error:
-        return diagnostics.engine_error(error)
+    except BuildFailed as error:
+        return diagnostics.failed_build(error, _readable(options))
     _write_id(invocation.text("iidfile"), result.image_id)
     if quiet:
         output.line(result.image_id)
     return 0
+
+
+def _readable(options: BuildOptions) -> str | None:
+    """Where the Dockerfile can be read again; None if it came through a pipe."""
+    if options.dockerfile_text is not None or options.context is None:
+        return None
+    return options.dockerfile or os.path.join(options.context, "Dockerfile")
 
 
 def _forget_last(iidfile: str) -> None:

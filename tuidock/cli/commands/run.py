@@ -119,7 +119,9 @@ def _attachment(invocation: Invocation) -> Attachment:
 
 
 async def _created(engine: Engine, invocation: Invocation, options: CreateOptions) -> Container:
-    async with reporting("quiet" if invocation.switch("quiet") else "auto") as progress:
+    # not in a pipe or a script: there standard error is the container's alone
+    quiet = invocation.switch("quiet") or not os.isatty(diagnostics.STDERR)
+    async with reporting("quiet" if quiet else "tty") as progress:
         container = await engine.containers.create(options, progress)
     try:
         _write_id(invocation.text("cidfile"), container.id)
