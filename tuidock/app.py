@@ -36,10 +36,15 @@ if TYPE_CHECKING:
     from engine.paths import Paths
 
 
+_STYLES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "styles")
+
+
 class TuidockApp(App[tuple[int, int]], inherit_bindings=False):
     """Containers, images and builds of one root; returns how many containers and jobs go on."""
 
-    CSS_PATH: ClassVar = ["styles/main.tcss", "styles/table.tcss", "styles/views.tcss", "styles/dialogs.tcss"]
+    CSS_PATH: ClassVar = [
+        os.path.join(_STYLES, f"{name}.tcss") for name in ("main", "table", "views", "dialogs")
+    ]
     BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+c", "say_how_to_quit", show=False, system=True)]
     COMMANDS: ClassVar[set[type[Provider] | Callable[[], type[Provider]]]] = {ActionProvider}
     ENABLE_COMMAND_PALETTE = True

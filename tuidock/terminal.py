@@ -24,13 +24,16 @@ if TYPE_CHECKING:
     from textual.app import App
 
 _COMPLAINT_LIMIT = 4096
-_LEAVE = (
-    "\x1b[?1049l"  # main screen
+_ORDINARY = (
     "\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l\x1b[?1015l\x1b[?1016l"  # no mouse reports
     "\x1b[?1004l\x1b[?2004l\x1b[?2048l"  # no focus, paste or resize reports
     "\x1b[?1l\x1b>\x1b[<u"  # ordinary cursor keys, keypad and keyboard
-    "\x1b[r\x1b(B\x1b[0m\x1b[?7h\x1b[?25h"  # whole screen, ASCII, no colour, wrap, cursor
+    "\x1b(B\x1b[0m\x1b[?7h\x1b[?25h"  # ASCII, no colour, wrap, cursor
 )
+_TIDY = f"\x1b7\x1b[r\x1b8{_ORDINARY}"
+"""After a child: the scroll region too, whose reset would move the cursor."""
+_LEAVE = f"\x1b[r\x1b[?1049l{_ORDINARY}"
+"""For good: back to the main screen, where the cursor was."""
 
 
 class LendableDriver(LinuxDriver):
@@ -125,7 +128,7 @@ def _take_back(file_descriptor: int, attributes: list[Any]) -> None:
             termios.tcsetattr(file_descriptor, termios.TCSANOW, attributes)
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
-    write_at_once(_LEAVE)
+    write_at_once(_TIDY)
 
 
 def write_at_once(text: str) -> None:

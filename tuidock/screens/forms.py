@@ -75,11 +75,10 @@ class _Form(ModalScreen[object]):
                 with Horizontal(classes="row"):
                     yield Label(Content(title))
                     yield Input(initial.get(name, ""), placeholder=hint, id=name)
-            if self.boxes:
+            for name, title in self.boxes:
                 with Horizontal(classes="row"):
                     yield Label(Content(""))
-                    for name, title in self.boxes:
-                        yield Checkbox(Content(title), id=name)
+                    yield Checkbox(Content(title), id=name)
             yield Static("", classes="command", markup=False)
             yield Static("", classes="error", markup=False)
 

@@ -152,7 +152,8 @@ class RowTable(ScrollView, can_focus=True, inherit_bindings=False):
             self._refresh_changed(old)
         self.virtual_size = Size(self.size.width, len(rows) + _HEADER)
         if self.cursor_index < 0:
-            if index >= 0:
+            # hidden by a filter it is not lost: that was the user's own doing
+            if index >= 0 and all(row.id != self.cursor_id for row in self._wanted):
                 self._lost_row_at = time.monotonic()
             self._set_cursor(min(max(index, 0), len(rows) - 1))
         elif self.cursor_index != index:

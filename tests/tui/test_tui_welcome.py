@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from engine.engine import Engine
+from engine.paths import Paths
+from tests.tui.harness import open_tui
+from tuidock import keys
+from tuidock.screens.forms import BuildForm
+
+pytestmark = pytest.mark.root
+
+
+async def test_the_empty_state_is_a_list_with_the_focus_on_its_first_row(paths: Paths, engine: Engine):
+    async with open_tui(paths) as tui:
+        await tui.shows("hello-world")
+        assert tui.screen.place == keys.WELCOME
+        assert tui.screen.table.has_focus
+        assert tui.screen.table.cursor_id == "hello-world"
+        assert "busybox" in tui.text
+        assert "debian:bookworm" in tui.text
+
+
+async def test_enter_runs_hello_world_within_five_seconds_and_shows_its_output(paths: Paths, engine: Engine):
+    begun = time.monotonic()
+    async with open_tui(paths) as tui:
+        await tui.press("enter")
+        await tui.shows("Hello from")
+        assert time.monotonic() - begun < 5
+
+
+async def test_enter_on_busybox_makes_it_and_b_then_builds_the_hello_example(
+    paths: Paths, engine: Engine, monkeypatch: pytest.MonkeyPatch, short_folder: str
+):
+    monkeypatch.chdir(short_folder)
+    async with open_tui(paths) as tui:
+        await tui.press("j", "enter")
+        await tui.until(
+            lambda: any("busybox:latest" in image.names for image in tui.screen.images.values()), "busybox"
+        )
+        await tui.press("b")
+        assert isinstance(tui.app.screen, BuildForm)
+        assert "examples/hello" in tui.text
+        await tui.press("enter")
+        await tui.until(
+            lambda: any("hello:latest" in image.names for image in tui.screen.images.values()),
+            "the built image",
+        )
+
+
+async def test_the_first_start_says_the_three_keys_and_the_second_does_not(paths: Paths, engine: Engine):
+    async with open_tui(paths) as tui:
+        assert "? help · : commands · q quit" in tui.text
+    async with open_tui(paths) as tui:
+        assert "? help · : commands · q quit" not in tui.text
+
+
+async def test_the_theme_is_remembered(paths: Paths, engine: Engine):
+    async with open_tui(paths) as tui:
+        await tui.press("T")
+        chosen = tui.app.theme
+        assert chosen != next(iter(tui.app.themes))
+    async with open_tui(paths) as tui:
+        assert tui.app.theme == chosen
+
+
+async def test_the_palette_chooses_a_theme(paths: Paths, engine: Engine):
+    async with open_tui(paths) as tui:
+        await tui.press("colon")
+        await tui.type("daylight")
+        await tui.shows("theme: daylight")
+        await tui.press("down", "enter")
+        await tui.until(lambda: tui.app.theme == "daylight", "the theme")
+
+
+async def test_help_lists_the_keys(paths: Paths, engine: Engine):
+    async with open_tui(paths) as tui:
+        await tui.press("question_mark")
+        await tui.shows("Stop a running container")
+        await tui.press("escape")
+        assert len(tui.app.screen_stack) == 1
