@@ -157,7 +157,7 @@ def _mount(root: int, mount: dict, source: int) -> None:  # type: ignore[type-ar
     if stat.S_ISDIR(os.fstat(target).st_mode) != is_directory:
         raise refuse(
             "mounting bind",
-            f"not a directory: {mount['source']} is a {'folder' if is_directory else 'file'}, the target is not",
+            f"{mount['source']} is a {'directory' if is_directory else 'file'}, and the target is not",
             path=mount["target"],
             remedy="Are you trying to mount a directory onto a file (or vice-versa)?",
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 
 import pytest
@@ -194,10 +195,8 @@ async def test_link_of_the_image_does_not_lead_a_mount_to_the_host(box, tmp_path
     bundle = box.bundle("ls", "/data")
     bundle["rootfs"]["lower"].insert(0, str(layer))
     bundle["mounts"].append({"type": "bind", "source": str(given), "target": "/data/x", "flags": ["bind"]})
-    try:
+    with contextlib.suppress(errors.RuntimeFailure):  # the link dangles inside the container
         await box.execute(bundle)
-    except errors.RuntimeFailure:
-        pass  # the link dangles inside the container
     assert list(outside.iterdir()) == []
 
 

@@ -21,11 +21,13 @@ pytestmark = pytest.mark.root
 
 async def read_until(session, text: bytes) -> bytes:
     output = b""
-    async with asyncio.timeout(10):
-        while text not in output:
-            chunk = await session.read()
-            assert chunk is not None, output
-            output += chunk[1]
+    while text not in output:
+        try:
+            chunk = await asyncio.wait_for(session.read(), 10)
+        except TimeoutError:
+            pytest.fail(f"only {output!r} came")
+        assert chunk is not None, output
+        output += chunk[1]
     return output
 
 
@@ -250,9 +252,8 @@ async def test_terminal_has_a_size_and_takes_a_new_one(box):
 
 async def test_terminal_is_the_console_and_has_job_control(box):
     session = await box.start("sh", stdin=True, tty=True)
-    await session.write(b"tty; echo hi > /dev/console; sleep 1000\n")
-    await read_until(session, b"/dev/pts/0")
-    await read_until(session, b"hi\r\n")
+    await session.write(b"tty; sh -c 'echo h''i > /dev/console; exec sleep 1000'\n")
+    assert b"/dev/pts/0" in await read_until(session, b"hi\r\n")
     await session.write(b"\x03")
     await session.write(b"echo $((40 + 2))\n")
     await read_until(session, b"42\r\n")
