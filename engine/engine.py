@@ -15,6 +15,7 @@ from engine.runtime.launcher import Launcher
 from engine.store.database import Database
 from engine.store.journal import Journal
 from engine.store.locks import store_failure
+from engine.store.recovery import recover
 
 if TYPE_CHECKING:
     import socket
@@ -48,6 +49,7 @@ class Engine:
         _make_folders(paths)
         database = Database(paths.database)
         try:
+            recover(paths, database)
             launcher = Launcher.open(spawner)
         except BaseException:
             database.close()
@@ -72,7 +74,7 @@ class Engine:
     def containers(self) -> Containers:
         from engine.containers import Containers
 
-        return Containers(self.paths, self._database, self._launcher, self._journal, self.networks)
+        return Containers(self.paths, self._database, self._launcher, self._journal, lambda: self.networks)
 
     @cached_property
     def images(self) -> Images:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from engine.containers import creation, running, snapshots, stopping
+from engine.containers import creation, running, stopping
 from engine.containers.deletion import delete_container
 from engine.containers.folding import current, refreshed
 from engine.containers.parts import Parts
@@ -24,7 +24,7 @@ from engine.runtime.naming import check_name
 from engine.runtime.top import processes
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
     from engine.events import Progress
     from engine.options import (
@@ -50,10 +50,15 @@ _EVERY_STATUS = ("status", "exited")
 
 
 class Containers:
-    """The containers of one root; ``networks`` gives them their place in a network."""
+    """The containers of one root; ``networks`` is asked for the networks when a container needs one."""
 
     def __init__(
-        self, paths: Paths, database: Database, launcher: Launcher, journal: Journal, networks: Attachments
+        self,
+        paths: Paths,
+        database: Database,
+        launcher: Launcher,
+        journal: Journal,
+        networks: Callable[[], Attachments],
     ) -> None:
         self._paths = paths
         self._parts = Parts(paths, database, launcher, journal, networks)
@@ -195,10 +200,14 @@ class Containers:
     # -- what it is made into --------------------------------------------------------------------
     async def commit(self, reference: str, options: CommitOptions) -> Image:
         """A new image of what the container's tree is now."""
+        from engine.containers import snapshots  # noqa: PLC0415 - it brings the Dockerfile's parser
+
         return await snapshots.commit(self._parts, reference, options)
 
     async def export(self, reference: str, fd: int) -> None:
         """Write the container's whole tree as one tar to the descriptor."""
+        from engine.containers import snapshots  # noqa: PLC0415 - as above
+
         await snapshots.export(self._parts, reference, fd)
 
     async def _delete(self, container: Container, *, volumes: bool) -> int:

@@ -15,6 +15,8 @@ from engine.store.image_records import ImageRecords
 from engine.store.volume_records import VolumeRecords
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from engine.paths import Paths
     from engine.records import Container
     from engine.runtime.attachment import Attachments
@@ -27,16 +29,26 @@ class Parts:
     """The collaborators of one engine's containers."""
 
     def __init__(
-        self, paths: Paths, database: Database, launcher: Launcher, journal: Journal, networks: Attachments
+        self,
+        paths: Paths,
+        database: Database,
+        launcher: Launcher,
+        journal: Journal,
+        networks: Callable[[], Attachments],
     ) -> None:
         self.paths = paths
         self.launcher = launcher
-        self.networks = networks
+        self._networks = networks
         self.records = ContainerRecords(database)
         self.volumes = VolumeRecords(paths, database)
         self.images = ImageRecords(paths, database)
         self.database = database
         self._journal = journal
+
+    @property
+    def networks(self) -> Attachments:
+        """Imported, with all it needs, when it is first asked for."""
+        return self._networks()
 
     def announce(self, action: str, container: Container, **attributes: str) -> None:
         """One event about the container."""

@@ -112,7 +112,7 @@ def _copy_content(reading: int, writing: int, size: int) -> None:
 
 
 def _copy_piece(reading: int, writing: int, count: int, at: int) -> int:
-    """The bytes copied, 0 at the end of the file; through memory where the two file systems differ in kind."""
+    """The bytes copied, 0 at the end of the file; through memory where the file systems differ."""
     try:
         return os.copy_file_range(reading, writing, count, at, at)
     except OSError as error:
