@@ -129,7 +129,8 @@ class Images:
         While somebody builds or loads, layers and blobs are left to the next collection.
         """
         with collected(self._paths, self._database) as garbage:
-            return garbage.layers, await self._remove_trees(*garbage.folders)
+            freed = await self._remove_trees(*garbage.folders) if garbage.folders else 0
+            return garbage.layers, freed
 
     # -- in and out ------------------------------------------------------------------------------
     async def load(self, options: LoadOptions, progress: Progress) -> tuple[Image, ...]:

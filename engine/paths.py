@@ -114,6 +114,11 @@ class Paths(msgspec.Struct, frozen=True):
         return f"{self.root}/jobs/{job_id}"
 
     # volatile -------------------------------------------------------------------------------
+    @property
+    def recovered(self) -> str:
+        """The boot id of the kernel under which the store was put in order: ``engine.store.recovery``."""
+        return f"{self.run}/recovered"
+
     def container_run(self, container_id: str) -> str:
         """Folder of one running container: ``bundle.json``, ``lock``, ``socket``.
 

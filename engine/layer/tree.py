@@ -11,6 +11,7 @@ import os
 import resource
 import secrets
 import stat
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 OPEN_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _DEEPEST = 200
+_TRIES = 50
+_PAUSE = 0.02
 _NO_XATTRS = {errno.ENOTSUP, errno.EPERM, errno.ENODATA}
 _NOT_COPIED = (*OVERLAY_XATTRS, "security.selinux")
 
@@ -90,12 +93,34 @@ def remove(arguments: dict[str, Any], fds: list[int]) -> int:  # noqa: ARG001 - 
         with storage_errors(path):
             parent = os.open(os.path.dirname(path), OPEN_FOLDER)
             try:
-                freed += remove_entry(parent, os.fsencode(os.path.basename(path)))
-            except FileNotFoundError:
-                continue
+                freed += _remove_patiently(parent, os.fsencode(os.path.basename(path)))
             finally:
                 os.close(parent)
     return freed
+
+
+def _remove_patiently(parent: int, name: bytes) -> int:
+    """As ``remove_entry``, while the workers of a killed owner, dying too, may still put things in."""
+    freed = 0
+    for again in range(_TRIES, -1, -1):
+        try:
+            return freed + remove_entry(parent, name)
+        except FileNotFoundError:
+            if not _exists(parent, name):
+                return freed
+        except OSError as error:
+            if error.errno != errno.ENOTEMPTY or not again:
+                raise
+        time.sleep(_PAUSE)
+    return freed
+
+
+def _exists(folder: int, name: bytes) -> bool:
+    try:
+        os.stat(name, dir_fd=folder, follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def remove_entry(parent: int, name: bytes) -> int:

@@ -52,10 +52,21 @@ def collected(paths: Paths, database: Database) -> Iterator[Garbage]:
                 _move_out(paths, database, trash)
         dead = _lock_dead(paths)
         try:
-            yield Garbage(folders=(trash, *dead.values()), layers=layers)
+            full = () if _removed_empty(trash) else (trash,)
+            yield Garbage(folders=(*full, *dead.values()), layers=layers)
         finally:
             for descriptor in dead:
                 os.close(descriptor)
+
+
+def move_unrecorded(paths: Paths, database: Database) -> bool:
+    """Move what has no row out of the store, into staging; False if somebody makes something just now."""
+    with staging(paths) as trash:
+        with collecting(paths) as alone:
+            if alone:
+                _move_out(paths, database, trash)
+        _removed_empty(trash)
+    return alone
 
 
 def unused_layers(database: Database) -> tuple[str, ...]:
@@ -94,6 +105,14 @@ def _move_out(paths: Paths, database: Database, trash: str) -> None:
 def _lock_dead(paths: Paths) -> dict[int, str]:
     found = ((lock_staging(path), path) for path in _listed(paths.staging))
     return {descriptor: path for descriptor, path in found if descriptor is not None}
+
+
+def _removed_empty(folder: str) -> bool:
+    try:
+        os.rmdir(folder)
+    except OSError:
+        return False
+    return True
 
 
 def _listed(folder: str) -> list[str]:
