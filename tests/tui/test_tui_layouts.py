@@ -83,7 +83,7 @@ async def _builds(tui: Tui) -> None:
 
 async def _help(tui: Tui) -> None:
     await tui.press("question_mark")
-    await tui.shows("keys")
+    await tui.shows("Run an image")
 
 
 async def _remove(tui: Tui) -> None:

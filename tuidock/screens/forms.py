@@ -40,6 +40,19 @@ _BUILD_FIELDS = (
 )
 
 
+class Tick(Checkbox):
+    """A checkbox that says by a letter, not by a colour alone, whether it is ticked."""
+
+    BUTTON_LEFT = "["
+    BUTTON_INNER = " "
+    BUTTON_RIGHT = "]"
+
+    def watch_value(self) -> None:
+        """The letter follows the value."""
+        self.BUTTON_INNER = "x" if self.value else " "
+        super().watch_value()
+
+
 class _Form(ModalScreen[object]):
     """Fields under each other, what is wrong, the equivalent command."""
 
@@ -78,7 +91,7 @@ class _Form(ModalScreen[object]):
             for name, title in self.boxes:
                 with Horizontal(classes="row"):
                     yield Label(Content(""))
-                    yield Checkbox(Content(title), id=name)
+                    yield Tick(Content(title), id=name)
             yield Static("", classes="command", markup=False)
             yield Static("", classes="error", markup=False)
 
@@ -89,7 +102,7 @@ class _Form(ModalScreen[object]):
         return self.query_one(f"#{name}", Input).value
 
     def checked(self, name: str) -> bool:
-        return self.query_one(f"#{name}", Checkbox).value
+        return self.query_one(f"#{name}", Tick).value
 
     def on_input_changed(self) -> None:
         self._tell()
@@ -128,7 +141,7 @@ class RunForm(_Form):
 
     heading = "run"
     fields = _RUN_FIELDS
-    boxes = (("interactive", "interactive (-it)"), ("remove", "remove at exit (--rm)"))
+    boxes = (("interactive", "interactive (-it)"), ("remove", "remove after (--rm)"))
 
     def __init__(self, fields: RunFields, image_cmd: tuple[str, ...] = ()) -> None:
         super().__init__()

@@ -176,9 +176,12 @@ class ListScreen(Screen[None]):
         hidden = set() if stop else {"exec", "attach"}
         if not (self.drilled or self.table.marks or self.table.filter_text):
             hidden.add("back")
-        if self.wide and self.place != keys.CONTAINERS:
+        if self.place != keys.CONTAINERS or not self.detail_visible:
             hidden.add("view_next")
-        self.footer.show(self.place, labels=labels, hidden=frozenset(hidden))
+        if self.drilled:
+            hidden.add("open")
+        first = ("back", "view_next") if self.drilled else ()
+        self.footer.show(self.place, labels=labels, hidden=frozenset(hidden), first=first)
         marks, gone = len(self.table.marks), len(self.table.hidden_marks)
         marked = f"{marks} marked" + (f" ({gone} hidden)" if gone else "") if marks else ""
         self.status.show_chips(marked, f"/{self.table.filter_text}" if self.table.filter_text else "")

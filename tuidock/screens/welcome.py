@@ -20,8 +20,8 @@ WELCOME_COLUMNS = (
 )
 HELLO, BUSYBOX, DEBIAN = "hello-world", "busybox", "debian:bookworm"
 _DESCRIPTIONS = (
-    (HELLO, "says hello and ends: the quickest proof"),
-    (BUSYBOX, "a small shell with tools; base of examples/hello"),
+    (HELLO, "says hello and ends"),
+    (BUSYBOX, "a shell with small tools"),
     (DEBIAN, "a whole Debian to build on"),
 )
 
@@ -39,11 +39,11 @@ def welcome_rows(images: Sequence[Image]) -> list[Row]:
 def _needs(name: str) -> tuple[str, str]:
     """What making ``name`` takes on this machine, and how that is coloured."""
     if name == HELLO:
-        return ("nothing: Enter runs it, offline", "running")
+        return ("nothing, offline", "running")
     if name == BUSYBOX:
         if shutil.which("busybox"):
-            return ("this machine's static busybox: found; Enter takes it", "created")
+            return ("busybox: found here", "created")
         return ("apt install busybox-static", "paused")
     if tool := shutil.which("mmdebstrap") or shutil.which("debootstrap"):
-        return (f"the Debian mirrors, some minutes ({tool.rsplit('/', 1)[-1]}: found)", "created")
-    return ("apt install mmdebstrap; the Debian mirrors", "paused")
+        return (f"{tool.rsplit('/', 1)[-1]}: found; takes minutes", "created")
+    return ("apt install mmdebstrap", "paused")

@@ -86,14 +86,15 @@ class KeyFooter(Widget):
         self.where = keys.CONTAINERS
         self.labels: dict[str, str] = {}
         self.hidden: frozenset[str] = frozenset()
+        self.first: tuple[str, ...] = ()
 
     def show(
-        self, where: str, *, labels: dict[str, str] | None = None, hidden: frozenset[str] = frozenset()
+        self, where: str, *, labels: dict[str, str], hidden: frozenset[str], first: tuple[str, ...] = ()
     ) -> None:
-        """Show the actions of ``where``; ``labels`` replaces labels, ``hidden`` leaves actions out."""
-        wanted = (where, labels or {}, hidden)
-        if wanted != (self.where, self.labels, self.hidden):
-            self.where, self.labels, self.hidden = wanted
+        """Show the actions of ``where``: others' labels, some left out, those of ``first`` before all."""
+        wanted = (where, labels, hidden, first)
+        if wanted != (self.where, self.labels, self.hidden, self.first):
+            self.where, self.labels, self.hidden, self.first = wanted
             self.refresh()
 
     def render(self) -> Text:
@@ -101,7 +102,7 @@ class KeyFooter(Widget):
         text, width = Text(no_wrap=True, overflow="crop"), self.size.width
         key_style = self.get_component_rich_style("footer--key")
         label_style = self.get_component_rich_style("footer--label")
-        for action in keys.footer_actions(self.where):
+        for action in sorted(keys.footer_actions(self.where), key=lambda action: action.id not in self.first):
             if action.id in self.hidden:
                 continue
             key, label = keys.shown(action.keys[0]), self.labels.get(action.id, action.label)
