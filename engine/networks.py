@@ -163,23 +163,18 @@ class Networks:
         if network_ref in {"host", "none"}:
             return self._detached(network_ref, ports, extra_hosts, resolv_conf)
         if not _OWNER.fullmatch(container_id):
-            raise InvalidInput(
-                name, f"{container_id!r} cannot name an interface: 12 characters of 0-9a-z at least"
-            )
+            reason = f"{container_id!r} cannot name an interface: 12 characters of 0-9a-z at least"
+            raise InvalidInput(name, reason)
         network = self._to_network(network_ref)
         bindings = bind_ports(ports, lambda port: self._records.holder(port, bridge.is_plugged))
         network, warnings = self._ensure(network)
         endpoint = self._lease(network, container_id)
-        bridge.clear(self._templates, container_id)
-        made = plan.endpoint_plan(
-            container_id, network.bridge, network.subnet, endpoint, bindings, bridge.uplink_mtu()
-        )
         return Attachment(
             endpoints=(endpoint,),
             ports=bindings,
             hosts=resolver.hosts_text(hostname, endpoint.address, extra_hosts, network.gateway),
             resolv_conf=resolv_conf,
-            bundle=self._bundle(made, bindings),
+            bundle=self._bundle(self._plan(container_id, network, endpoint, bindings), bindings),
             warnings=warnings,
         )
 
@@ -223,6 +218,13 @@ class Networks:
             gateway="" if network.internal else network.gateway,
             mac_address=plan.mac_from_address(address),
         )
+
+    def _plan(
+        self, container_id: str, network: Network, endpoint: Endpoint, bindings: tuple[PortBinding, ...]
+    ) -> plan.EndpointPlan:
+        bridge.clear(self._templates, container_id)
+        mtu = bridge.uplink_mtu()
+        return plan.endpoint_plan(container_id, network.bridge, network.subnet, endpoint, bindings, mtu)
 
     def _bundle(self, made: plan.EndpointPlan, bindings: tuple[PortBinding, ...]) -> dict[str, Any]:
         return {

@@ -86,17 +86,9 @@ def _link(
             flags |= NLM_F_CREATE | NLM_F_EXCL
             attributes += _veth_attributes(operation)
         case plan.SetHairpin():
-            attributes.append(
-                [
-                    "IFLA_LINKINFO",
-                    {
-                        "attrs": [
-                            ["IFLA_INFO_SLAVE_KIND", "bridge"],
-                            ["IFLA_INFO_SLAVE_DATA", {"attrs": [["IFLA_BRPORT_MODE", 1]]}],
-                        ]
-                    },
-                ]
-            )
+            port = {"attrs": [["IFLA_BRPORT_MODE", 1]]}
+            slave = [["IFLA_INFO_SLAVE_KIND", "bridge"], ["IFLA_INFO_SLAVE_DATA", port]]
+            attributes.append(["IFLA_LINKINFO", {"attrs": slave}])
         case plan.Unplug():
             message["change"] = _UP
             attributes.append(["IFLA_MASTER", 0])
