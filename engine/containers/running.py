@@ -152,7 +152,7 @@ async def _start_claimed(
         parts.records.set_running(container.id, attachment.ports, attachment.endpoints)
         _forget_last_run(paths, container.id)
         bundle = container_bundle(paths, container, _surroundings(container, lower, attachment, size))
-        session = await parts.launcher.supervise(
+        return await parts.launcher.supervise(
             bundle,
             attach=options is not None,
             stdin=options is not None and options.stdin and container.options.stdin_open,
@@ -161,8 +161,6 @@ async def _start_claimed(
     except EngineError as error:
         _record_failure(parts, container, error)
         raise
-    parts.announce("start", container)
-    return session
 
 
 async def _attachment(parts: Parts, container: Container) -> Attachment:

@@ -56,6 +56,7 @@ class Container:
         self.started_at = time_ns()
         if not self.step:
             self.write_state("running")
+            state.append_event(self.bundle, "start")  # here, so that no "die" can come before it
 
     def claim(self) -> None:
         """The lock, then what only its holder may write: the bundle for who cleans up, the socket."""

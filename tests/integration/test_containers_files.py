@@ -60,7 +60,9 @@ async def test_a_file_can_be_bound_over_a_file(engine, short_folder):
 async def test_a_missing_source_of_v_is_made_and_of_mount_refused(engine, short_folder):
     source = f"{short_folder}/new/folder"
     with pytest.raises(InvalidInput, match="bind source path does not exist"):
-        await engine.containers.create(sh("true", mounts=(MountSpec(type="bind", source=source, target="/m"),)))
+        await engine.containers.create(
+            sh("true", mounts=(MountSpec(type="bind", source=source, target="/m"),))
+        )
     assert not os.path.exists(f"{short_folder}/new")
     mount = MountSpec(type="bind", source=source, target="/m", create_source=True)
     assert (await run(engine, sh("touch /m/there", mounts=(mount,))))[0] == 0
@@ -122,7 +124,9 @@ async def test_a_volume_with_content_is_left_as_it_is(engine):
 
 async def test_rm_v_removes_anonymous_volumes_and_rm_does_not(engine):
     for volumes, left in ((False, 1), (True, 1)):
-        container = await engine.containers.create(sh("true", mounts=(MountSpec(type="volume", target="/v"),)))
+        container = await engine.containers.create(
+            sh("true", mounts=(MountSpec(type="volume", target="/v"),))
+        )
         await engine.containers.remove(container.id, RemoveContainerOptions(volumes=volumes))
         assert len(await engine.volumes.list()) == left
     assert len((await engine.volumes.prune(PruneOptions())).removed) == 1
@@ -151,7 +155,8 @@ async def test_commit_makes_an_image_of_what_the_container_changed(engine):
     await engine.containers.start(container.id)
     assert await engine.containers.wait(container.id) == 0
     image = await engine.containers.commit(
-        container.id, CommitOptions(reference="snap:1", author="me", message="why", changes=('CMD ["cat", "/new"]',))
+        container.id,
+        CommitOptions(reference="snap:1", author="me", message="why", changes=('CMD ["cat", "/new"]',)),
     )
     assert image.names == ("snap:1",)
     assert image.config.cmd == ("cat", "/new")

@@ -8,7 +8,14 @@ import time
 import pytest
 
 from engine.engine import Engine
-from engine.errors import CommandNotExecutable, CommandNotFound, Conflict, InvalidInput, NotFound, RuntimeFailure
+from engine.errors import (
+    CommandNotExecutable,
+    CommandNotFound,
+    Conflict,
+    InvalidInput,
+    NotFound,
+    RuntimeFailure,
+)
 from engine.options import AttachOptions, ContainerFilter, ExecOptions, LogOptions, RemoveContainerOptions
 from engine.runtime.liveness import supervisor_pid
 from tests.support.containers import everything, run, sh, started
@@ -82,7 +89,9 @@ async def test_stop_of_a_stopped_container_does_nothing(engine):
 
 
 async def test_kill_sends_one_signal(engine):
-    container = await started(engine, sh("trap 'echo got; exit 4' HUP; echo ready; while :; do sleep 0.05; done"))
+    container = await started(
+        engine, sh("trap 'echo got; exit 4' HUP; echo ready; while :; do sleep 0.05; done")
+    )
     await ready(engine, container)
     await engine.containers.kill(container.id, "HUP")
     assert await engine.containers.wait(container.id) == 4
