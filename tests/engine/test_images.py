@@ -277,22 +277,51 @@ class TestLooking:
             await images.get("nope")
 
 
-async def test_a_full_disk_is_told_and_leaves_nothing(tmp_path, launcher, root_tar):
-    from engine.paths import Paths
+@pytest.fixture
+def small_disk(tmp_path):
+    root = str(tmp_path / "small")
+    os.makedirs(root)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", root], check=True)
+    yield root
+    subprocess.run(["umount", root], check=True)
 
-    paths = Paths(root=str(tmp_path / "small"), run=str(tmp_path / "run"))
-    os.makedirs(paths.root)
-    big = tar(*(member(f"f{number}", os.urandom(100_000)) for number in range(60)))
-    (tmp_path / "big.tar").write_bytes(big)
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", paths.root], check=True)
-    try:
+
+@pytest.fixture
+def big_tar(tmp_path):
+    path = tmp_path / "big.tar"
+    path.write_bytes(tar(*(member(f"f{number}", os.urandom(100_000)) for number in range(60))))
+    return str(path)
+
+
+class TestFullDisk:
+    @pytest.fixture
+    def full(self, small_disk, tmp_path, launcher):
+        from engine.paths import Paths
+
+        paths = Paths(root=small_disk, run=str(tmp_path / "run"))
         database = Database(paths.database)
-        images = Images(paths, database, launcher, Journal(paths.events))
-        with pytest.raises(StoreFailure, match="No space left") as caught:
-            await imported(images, str(tmp_path / "big.tar"))
-        assert "free some space" in caught.value.remedy
-        assert leftovers(paths) == {}
-        assert (await imported(images, root_tar)).size == 100
+        yield Images(paths, database, launcher, Journal(paths.events))
         database.close()
-    finally:
-        subprocess.run(["umount", paths.root], check=True)
+        assert leftovers(paths).get("staging") is None
+
+    async def test_an_import_is_refused_whole(self, full, big_tar, root_tar):
+        with pytest.raises(StoreFailure, match="No space left") as caught:
+            await imported(full, big_tar)
+        assert "free some space" in caught.value.remedy
+        assert (await imported(full, root_tar)).size == 100
+
+    async def test_a_load_is_refused_whole(self, full, images, big_tar, root_tar, tmp_path):
+        await imported(images, big_tar)
+        path = str(tmp_path / "saved.tar")
+        await images.save(SaveOptions(references=("app:1",), path=path), ignore_progress)
+        with pytest.raises(StoreFailure, match="No space left"):
+            await full.load(LoadOptions(path=path), ignore_progress)
+        assert (await imported(full, root_tar)).size == 100
+        assert len(await full.list(ImageFilter())) == 1
+
+    async def test_a_save_is_refused_and_leaves_no_file(self, images, big_tar, small_disk):
+        await imported(images, big_tar)
+        options = SaveOptions(references=("app:1",), path=f"{small_disk}/saved.tar")
+        with pytest.raises(StoreFailure, match="No space left"):
+            await images.save(options, ignore_progress)
+        assert os.listdir(small_disk) == []
