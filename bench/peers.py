@@ -27,7 +27,9 @@ class Peer:
     daemon: subprocess.Popen[bytes] | None = None
 
     def environment(self) -> dict[str, str]:
-        return {**os.environ, **self.env}
+        # As on an ordinary machine: compiled modules are kept, and found by the next command.
+        kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+        return {**kept, **self.env}
 
     def call(self, *arguments: str, check: bool = True) -> str:
         """Run a command that is not measured; returns what it printed."""

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import zlib
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -158,6 +157,6 @@ def default_paths(environ: Mapping[str, str], uid: int, root: str | None = None)
     explicit_run = environ.get("TUIDOCK_RUN")
     if chosen is None or os.path.abspath(chosen) == default_root:
         return Paths(root=default_root, run=explicit_run or f"{run_base}/tuidock")
-    absolute = Path(os.path.abspath(chosen))
-    slug = f"{absolute.name[-20:]}-{zlib.crc32(os.fsencode(absolute)):08x}"
-    return Paths(root=str(absolute), run=explicit_run or f"{run_base}/tuidock-{slug}")
+    absolute = os.path.abspath(chosen)
+    slug = f"{os.path.basename(absolute)[-20:]}-{zlib.crc32(os.fsencode(absolute)):08x}"
+    return Paths(root=absolute, run=explicit_run or f"{run_base}/tuidock-{slug}")
