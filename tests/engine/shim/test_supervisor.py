@@ -135,7 +135,7 @@ async def test_auto_remove_removes_and_journals(box):
     assert (await box.execute(bundle))[0] == 0
     assert not os.path.exists(box.paths.container(bundle["id"]))
     with open(bundle["events_path"]) as file:
-        assert [json.loads(line)["action"] for line in file] == ["die", "destroy"]
+        assert [json.loads(line)["action"] for line in file] == ["start", "die", "destroy"]
 
 
 async def test_detached_container_outlives_its_spawner(box, launcher):
@@ -379,3 +379,29 @@ async def test_cancelled_step_is_dead_when_the_cancellation_arrives(box):
     with pytest.raises(asyncio.CancelledError):
         await task
     assert not any(os.path.exists(path) for path in bundle["cgroup"]["kill"])
+
+
+async def test_nonsense_from_a_client_hurts_nobody(box):
+    session = await box.start("cat", stdin=True, tty=True)
+    client = await sessions.Frames.connect(box.last["socket_path"])
+    await client.send(wire.RESIZE, b"nonsense")
+    assert await client.read() is None
+    client.close()
+    await session.write(b"alive\n")
+    await read_until(session, b"alive")
+    await kill(box)
+    await session.wait()
+
+
+async def test_memory_limit_kills_and_says_so(box):
+    bundle = box.bundle("sh", "-c", "dd if=/dev/zero of=/dev/null bs=64M count=1")
+    group = next((path for path in bundle["cgroup"]["kill"] if "/memory/" in path), None)
+    if group is None:
+        group, limit = bundle["cgroup"]["kill"][0], "memory.max"
+        bundle["cgroup"]["memory_events"] = f"{group}/memory.events"
+    else:
+        limit = "memory.limit_in_bytes"
+    bundle["cgroup"]["writes"] = [[f"{group}/{limit}", str(16 << 20)]]
+    assert (await box.execute(bundle))[0] == 137
+    with open(bundle["state_path"]) as file:
+        assert json.load(file)["oom_killed"] is True
