@@ -18,11 +18,12 @@ from engine.oci import platform as platforms
 from engine.oci import reference as references
 from engine.records import BuildResult, Pruned
 from engine.store.build_records import BuildRecords
-from engine.store.garbage import collected
 from engine.store.image_records import ImageRecords
 from engine.store.locks import making, staging
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from engine.events import Progress
     from engine.options import BuildOptions, PruneOptions
     from engine.paths import Paths
@@ -33,10 +34,15 @@ if TYPE_CHECKING:
 
 
 class Builds:
-    """The builder of one root; ``networks`` give steps their network."""
+    """The builder of one root; ``networks`` are asked for only when a step needs a network."""
 
     def __init__(
-        self, paths: Paths, database: Database, launcher: Launcher, journal: Journal, networks: Attachments
+        self,
+        paths: Paths,
+        database: Database,
+        launcher: Launcher,
+        journal: Journal,
+        networks: Callable[[], Attachments],
     ) -> None:
         self._paths = paths
         self._database = database
@@ -69,6 +75,8 @@ class Builds:
 
     async def prune(self, options: PruneOptions) -> Pruned:
         """Forget the build cache: what no image has, or all of it; frees the layers nothing else uses."""
+        from engine.store.garbage import collected
+
         keys = self._records.clear(keep_images=not options.all)
         with collected(self._paths, self._database) as garbage:
             arguments = {"paths": list(garbage.folders)}

@@ -98,7 +98,7 @@ class Engine:
     def builds(self) -> Builds:
         from engine.builds import Builds
 
-        return Builds(self.paths, self._database, self._launcher, self._journal, self.networks)
+        return Builds(self.paths, self._database, self._launcher, self._journal, lambda: self.networks)
 
     @cached_property
     def jobs(self) -> Jobs:

@@ -2,6 +2,8 @@
 
 A step's tree is made in staging and renamed into the store only when it is complete; what is left there
 belongs to the build, which removes it. Refuses the cache and the order of steps.
+
+What only a step that runs needs is imported then: a build that finds everything in the cache is over sooner.
 """
 
 from __future__ import annotations
@@ -14,15 +16,13 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from engine.build.operations import AnyOperation, CopyOperation, RunOperation
-from engine.build.sandbox import HOSTNAME, StepPlace, step_bundle
-from engine.runtime.cgroups import read_host
-from engine.runtime.initlayer import make_container_folder
 from engine.store.layers import Layer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from engine.build.context import Context
+    from engine.build.sandbox import StepPlace
     from engine.build.workbench import Workbench
     from engine.paths import Paths
     from engine.runtime.attachment import Attachment, Attachments
@@ -44,7 +44,7 @@ class LayerMaker:
         self,
         paths: Paths,
         launcher: Launcher,
-        networks: Attachments,
+        networks: Callable[[], Attachments],
         staging: str,
         context: Context,
         workbench: Workbench,
@@ -70,6 +70,8 @@ class LayerMaker:
 
         ``source_chain`` are the layers of the stage or image that COPY reads. Raises ExitError.
         """
+        from engine.runtime.initlayer import make_container_folder
+
         folder = f"{self._staging}/{self._count}"
         self._count += 1
         lower = self._trees(chain_ids)
@@ -99,8 +101,11 @@ class LayerMaker:
         parent: str | None,
         on_output: Callable[[str, bytes], None],
     ) -> dict[str, Any]:
+        from engine.build.sandbox import HOSTNAME, step_bundle
+
         step_id = secrets.token_hex(32)
-        attachment = await self._networks.attach(
+        networks = self._networks()
+        attachment = await networks.attach(
             step_id, f"build step {step_id[:12]}", self._network_of(operation), (), hostname=HOSTNAME
         )
         try:
@@ -108,7 +113,7 @@ class LayerMaker:
             await self._workbench.start()
             code = await self._launcher.run_step(step_bundle(operation, place), on_output)
         finally:
-            await self._networks.release(step_id)
+            await networks.release(step_id)
         if code:
             raise ExitError(code)
         wanted = {"tree": f"{folder}/upper", "layers": self._paths.layers, "parent": parent, "sync": False}
@@ -162,6 +167,9 @@ class LayerMaker:
         step_id: str,
         attachment: Attachment,
     ) -> StepPlace:
+        from engine.build.sandbox import StepPlace
+        from engine.runtime.cgroups import read_host
+
         files = {
             "/etc/hosts": _write(f"{folder}/hosts", attachment.hosts),
             "/etc/resolv.conf": _write(f"{folder}/resolv.conf", attachment.resolv_conf),

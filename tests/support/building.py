@@ -43,7 +43,7 @@ class Builder:
         journal = Journal(paths.events)
         self.images = Images(paths, self.database, self.launcher, journal)
         self.networks = Networks(paths, self.database, self.launcher, journal)
-        self.builds = Builds(paths, self.database, self.launcher, journal, self.networks)
+        self.builds = Builds(paths, self.database, self.launcher, journal, lambda: self.networks)
         self.facts: list[Any] = []
 
     async def build(self, text: str, folder: object = None, **options: Any) -> Image:
