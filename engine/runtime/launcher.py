@@ -103,7 +103,11 @@ class Launcher:
         """
         request = {"bundle": bundle, "attach": attach, "stdin": stdin, "size": size}
         frames = await self._request("supervise", request)
-        await _until_ready(frames)
+        try:
+            await _until_ready(frames)
+        except BaseException:
+            frames.close()
+            raise
         if not attach:
             await frames.finish()
             return None
@@ -173,7 +177,6 @@ class Launcher:
 async def _until_ready(frames: Frames) -> None:
     frame = await frames.read()
     if frame is None:
-        frames.close()
         raise errors.RuntimeFailure("supervisor", reason="it died before the container had started")
     kind, content = frame
     if kind == wire.ERROR:

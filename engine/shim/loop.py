@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import select
 import socket
+import struct
 from typing import TYPE_CHECKING
 
 from engine.shim import wire
@@ -160,7 +161,10 @@ class Client:
         for kind, body in frames:
             if self.closed:
                 break
-            self.on_frame(self, kind, body)
+            try:
+                self.on_frame(self, kind, body)
+            except (OSError, ValueError, TypeError, LookupError, struct.error):
+                self._lose()  # a client that talks nonsense must not take the container with it
 
 
 class Input:

@@ -137,7 +137,10 @@ def _set_limits(limits: list[list], stage: Stage) -> None:  # type: ignore[type-
     for name, soft, hard in limits:
         full = name.upper() if name.upper().startswith("RLIMIT_") else f"RLIMIT_{name.upper()}"
         stage(f"setting ulimit {name.lower().removeprefix('rlimit_')}")
-        resource.setrlimit(getattr(resource, full), (soft, hard))
+        try:
+            resource.setrlimit(getattr(resource, full), (soft, hard))
+        except ValueError as error:
+            raise refuse(stage.name, str(error)) from error
 
 
 def _set_credentials(sets: dict[str, int], uid: int, gid: int, groups: list[int]) -> None:

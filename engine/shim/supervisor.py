@@ -30,6 +30,7 @@ def main(descriptors: list[int]) -> None:
     request = worker.read_body(body_fd)
     os.closerange(3, answer)
     os.closerange(answer + 1, 1 << 20)
+    linux.prctl(linux.PR_SET_DUMPABLE, 0)
     linux.set_process_name("tuidock-superv")
     connection = socket.socket(fileno=answer)
     bundle: dict = request["bundle"]  # type: ignore[type-arg, assignment]
@@ -118,8 +119,11 @@ class Supervisor:
         if container.listener is not None:
             loop.forget(container.listener.fileno())
         container.release()
-        if not container.step:
-            self._record_end(code, oom_killed=oom_killed)
+        try:
+            if not container.step:
+                self._record_end(code, oom_killed=oom_killed)
+        except OSError:
+            pass  # the disk is full: clients still get the exit code, the reaper's record says less
         container.unclaim()
         body = json.dumps({"exit_code": code}).encode()
         for client in tuple(self._clients):

@@ -6,19 +6,30 @@ Spawner (``SOCK_SEQPACKET`` pair). One packet is one request: the operation's AS
 descriptors attached: first a memfd (or file) that holds the JSON body, second a socket on which the
 child answers, then the ones that the body numbers. The spawner only forks; the child reads and answers.
 
-    supervise   body = {"bundle": path}; becomes a supervisor. The answer socket is spoken to in frames,
-                as if it had connected to the supervisor's socket and been attached before the start:
-                first READY or ERROR, then (if descriptors say so) STDOUT, STDERR and EXIT frames.
+    supervise   body = {"bundle": {…}, "attach": bool, "stdin": bool, "size": [rows, columns] | null}; becomes
+                a supervisor. The answer socket is spoken to in frames, as if it had connected to the
+                supervisor's socket and been attached before the start: first READY or ERROR, then, with
+                "attach", STDOUT, STDERR and EXIT; without it the socket is closed after READY. A bundle
+                with "step" has no lock, log, socket or state, and dies when the answer socket hangs up.
     work        body = {"call": "engine.layer.extract:extract", "arguments": {…}, "sys_path": […]};
                 imports the function, calls it, answers RESULT or ERROR.
     session     body = {"argv": […], "env": {…}, "cwd": path}; a program in a session and cgroup of its
                 own, standard streams on the null device; answers RESULT {"pid", "start_time"}.
 
 Supervisor (``SOCK_STREAM`` at ``Paths.container_socket``). The client sends one REQUEST, the supervisor
-answers RESULT or ERROR, and for attach and exec the connection then carries frames both ways.
+answers RESULT or ERROR, and for attach and exec the connection then carries frames both ways: STDIN,
+STDIN_END, RESIZE ([rows, columns]) and DETACHED from the client, STDOUT, STDERR and at last EXIT
+({"exit_code"}) to it. Nothing may be sent after an exec's REQUEST before its answer has come.
 
-Files. ``bundle.json`` is all that a supervisor needs, written by the engine before it asks; it is kept
-in the run folder while the container runs, so that whoever finds the lock free can clean up after it.
+    {"version": 1, "op": "attach", "stdin": bool, "replay": bool, "size": [rows, columns]}
+    {"op": "exec", "tty", "size", "stdin", "detach", and the fields of a process, over exec_defaults}
+    {"op": "wait"}                      EXIT when the container is over
+    {"op": "signal", "signal": number}  to init
+    {"op": "resize", "size"}, {"op": "pause"}, {"op": "unpause"}, {"op": "status"}
+    {"op": "keep"}                      forget auto_remove: the container is being restarted
+
+Files. ``bundle.json`` is all that a supervisor needs, written into the run folder by the one that holds the
+lock and kept while the container runs, so that whoever finds the lock free can clean up after it.
 ``state.json`` holds the supervisor's facts, written by rename under the persistent root.
 """
 
