@@ -200,13 +200,13 @@ class Containers:
     # -- what it is made into --------------------------------------------------------------------
     async def commit(self, reference: str, options: CommitOptions) -> Image:
         """A new image of what the container's tree is now."""
-        from engine.containers import snapshots  # noqa: PLC0415 - it brings the Dockerfile's parser
+        from engine.containers import snapshots
 
         return await snapshots.commit(self._parts, reference, options)
 
     async def export(self, reference: str, fd: int) -> None:
         """Write the container's whole tree as one tar to the descriptor."""
-        from engine.containers import snapshots  # noqa: PLC0415 - as above
+        from engine.containers import snapshots
 
         await snapshots.export(self._parts, reference, fd)
 
