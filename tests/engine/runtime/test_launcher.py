@@ -114,8 +114,7 @@ async def test_cancelling_kills_the_worker_and_its_children(launcher, call):
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert not is_running(pids[0])
-    while is_running(pids[-1]):  # killed at the same instant, and perhaps still on its way out
+    while any(is_running(pid) for pid in pids):  # killed, its socket closed, on the last bit of its way out
         await asyncio.sleep(0.001)
 
 
