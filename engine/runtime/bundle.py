@@ -66,13 +66,7 @@ def container_bundle(paths: Paths, container: Container, around: Surroundings) -
         "size": list(around.size) if around.size else None,
         "auto_remove": options.auto_remove,
         "remove_paths": [paths.container(container_id), paths.container_run(container_id)],
-        "rootfs": {
-            "lower": [paths.container_init_layer(container_id), *around.lower],
-            "upper": paths.container_upper(container_id),
-            "work": paths.container_work(container_id),
-            "volatile": options.auto_remove,
-            "read_only": options.read_only,
-        },
+        "rootfs": _rootfs(paths, container, around),
         "namespaces": namespaces(around.attachment),
         "netns_of": around.attachment.netns_of,
         "hostname": around.hostname,
@@ -89,6 +83,16 @@ def container_bundle(paths: Paths, container: Container, around: Surroundings) -
             name: process[name]
             for name in ("env", "user", "cwd", "groups", "capabilities", "no_new_privileges", "rlimits")
         },
+    }
+
+
+def _rootfs(paths: Paths, container: Container, around: Surroundings) -> dict[str, Any]:
+    return {
+        "lower": [paths.container_init_layer(container.id), *around.lower],
+        "upper": paths.container_upper(container.id),
+        "work": paths.container_work(container.id),
+        "volatile": container.options.auto_remove,
+        "read_only": container.options.read_only,
     }
 
 

@@ -13,8 +13,9 @@ from engine.oci.instant import to_rfc3339
 from engine.runtime.mounts import MASKED_PATHS, READONLY_PATHS
 
 if TYPE_CHECKING:
+    from engine.options import Resources
     from engine.paths import Paths
-    from engine.records import Container, MountPoint
+    from engine.records import Container, Endpoint, MountPoint
 
 _DEFAULT_SHM = 64 << 20
 
@@ -115,7 +116,7 @@ def _config(container: Container) -> dict[str, Any]:
 
 
 def _host_config(container: Container) -> dict[str, Any]:
-    options, resources = container.options, container.options.resources
+    options = container.options
     return {
         "Binds": _binds(container) or None,
         "ContainerIDFile": "",
@@ -144,6 +145,16 @@ def _host_config(container: Container) -> dict[str, Any]:
         "ShmSize": _DEFAULT_SHM,
         "Runtime": "tuidock",
         "Isolation": "",
+        **_resources(options.resources),
+        "Tmpfs": {mount.target: _tmpfs_options(mount) for mount in container.mounts if mount.type == "tmpfs"}
+        or None,
+        "MaskedPaths": [] if options.privileged else list(MASKED_PATHS),
+        "ReadonlyPaths": [] if options.privileged else list(READONLY_PATHS),
+    }
+
+
+def _resources(resources: Resources) -> dict[str, Any]:
+    return {
         "CpuShares": resources.cpu_shares,
         "Memory": resources.memory,
         "NanoCpus": resources.nano_cpus,
@@ -152,10 +163,6 @@ def _host_config(container: Container) -> dict[str, Any]:
         "MemoryReservation": resources.memory_reservation,
         "MemorySwap": resources.memory_swap or 2 * resources.memory,
         "PidsLimit": resources.pids_limit or None,
-        "Tmpfs": {mount.target: _tmpfs_options(mount) for mount in container.mounts if mount.type == "tmpfs"}
-        or None,
-        "MaskedPaths": [] if options.privileged else list(MASKED_PATHS),
-        "ReadonlyPaths": [] if options.privileged else list(READONLY_PATHS),
     }
 
 
@@ -168,45 +175,49 @@ def _port_bindings(container: Container) -> dict[str, list[dict[str, str]]]:
 
 
 def _network_settings(container: Container) -> dict[str, Any]:
-    ports: dict[str, list[dict[str, str]] | None] = {}
-    if container.state.running:
-        ports = dict.fromkeys(container.config.exposed_ports)
-        for binding in container.ports:
-            key = f"{binding.container_port}/{binding.protocol}"
-            ports[key] = [
-                *(ports.get(key) or ()),
-                {"HostIp": binding.host_ip, "HostPort": str(binding.host_port)},
-            ]
-    networks = {
-        endpoint.network: {
-            "IPAMConfig": None,
-            "Links": None,
-            "Aliases": None,
-            "MacAddress": endpoint.mac_address,
-            "NetworkID": endpoint.network_id,
-            "EndpointID": container.id if endpoint.address else "",
-            "Gateway": endpoint.gateway,
-            "IPAddress": endpoint.address,
-            "IPPrefixLen": endpoint.prefix_length,
-            "IPv6Gateway": "",
-            "GlobalIPv6Address": "",
-            "GlobalIPv6PrefixLen": 0,
-            "DNSNames": None,
-        }
-        for endpoint in container.endpoints
-    }
+    networks = {endpoint.network: _endpoint(container.id, endpoint) for endpoint in container.endpoints}
     first = next(iter(networks.values()), {})
+    running = container.state.running
     return {
         "Bridge": "",
-        "SandboxID": container.id if container.state.running else "",
-        "SandboxKey": f"/proc/{container.state.pid}/ns/net" if container.state.running else "",
-        "Ports": ports,
+        "SandboxID": container.id if running else "",
+        "SandboxKey": f"/proc/{container.state.pid}/ns/net" if running else "",
+        "Ports": _published(container) if running else {},
         "EndpointID": first.get("EndpointID", ""),
         "Gateway": first.get("Gateway", ""),
         "IPAddress": first.get("IPAddress", ""),
         "IPPrefixLen": first.get("IPPrefixLen", 0),
         "MacAddress": first.get("MacAddress", ""),
         "Networks": networks,
+    }
+
+
+def _published(container: Container) -> dict[str, list[dict[str, str]] | None]:
+    ports: dict[str, list[dict[str, str]] | None] = dict.fromkeys(container.config.exposed_ports)
+    for binding in container.ports:
+        key = f"{binding.container_port}/{binding.protocol}"
+        ports[key] = [
+            *(ports.get(key) or ()),
+            {"HostIp": binding.host_ip, "HostPort": str(binding.host_port)},
+        ]
+    return ports
+
+
+def _endpoint(container_id: str, endpoint: Endpoint) -> dict[str, Any]:
+    return {
+        "IPAMConfig": None,
+        "Links": None,
+        "Aliases": None,
+        "MacAddress": endpoint.mac_address,
+        "NetworkID": endpoint.network_id,
+        "EndpointID": container_id if endpoint.address else "",
+        "Gateway": endpoint.gateway,
+        "IPAddress": endpoint.address,
+        "IPPrefixLen": endpoint.prefix_length,
+        "IPv6Gateway": "",
+        "GlobalIPv6Address": "",
+        "GlobalIPv6PrefixLen": 0,
+        "DNSNames": None,
     }
 
 
