@@ -80,13 +80,13 @@ class Engine:
     def images(self) -> Images:
         from engine.images import Images
 
-        return Images(self.paths, self._database, self._launcher, self._journal)
+        return Images(self.paths, self._database, self._launcher, self._journal, self._settle)
 
     @cached_property
     def volumes(self) -> Volumes:
         from engine.volumes import Volumes
 
-        return Volumes(self.paths, self._database, self._launcher, self._journal)
+        return Volumes(self.paths, self._database, self._launcher, self._journal, self._settle)
 
     @cached_property
     def networks(self) -> Networks:
@@ -105,6 +105,12 @@ class Engine:
         from engine.jobs import Jobs
 
         return Jobs(self.paths, self._launcher)
+
+    async def _settle(self) -> None:
+        """Fold what supervisors have done by themselves into the records, as every list does."""
+        from engine.options import ContainerFilter
+
+        await self.containers.list(ContainerFilter(all=True))
 
     # -- the engine itself -----------------------------------------------------------------------
     def events(self, wanted: EventFilter) -> AsyncIterator[Event]:

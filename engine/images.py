@@ -32,7 +32,7 @@ from engine.store.locks import making, staging
 from engine.store.outgoing import Outgoing, output
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 
     from engine.events import Progress
     from engine.options import (
@@ -56,7 +56,15 @@ _NOBODY: Mapping[str, str] = {}
 class Images:
     """The images of one store."""
 
-    def __init__(self, paths: Paths, database: Database, launcher: Launcher, journal: Journal) -> None:
+    def __init__(
+        self,
+        paths: Paths,
+        database: Database,
+        launcher: Launcher,
+        journal: Journal,
+        settle: Callable[[], Awaitable[object]] | None = None,
+    ) -> None:
+        self._settle = settle
         self._paths = paths
         self._database = database
         self._launcher = launcher
@@ -99,6 +107,7 @@ class Images:
 
     async def remove(self, reference: str, options: RemoveImageOptions) -> RemovedImage:
         """Untag, and delete what has no name left, by Docker's rules; raises Conflict in its words."""
+        await self._settled()
         image_id = self._records.resolve_id(reference)
         removed = self._removal.remove(image_id, reference, force=options.force)
         self._tell_removed(image_id, removed)
@@ -110,6 +119,7 @@ class Images:
     async def prune(self, options: PruneOptions) -> Pruned:
         """Delete images without a name (with ``all``: without a container), and what nothing refers to."""
         image_filter.check_keys(options.filters, image_filter.PRUNE_KEYS)
+        await self._settled()
         filters = {key: value for key, value in options.filters.items() if key != "dangling"}
         every = options.all or "false" in options.filters.get("dangling", ())
         gone: tuple[str, ...] = ()
@@ -243,6 +253,11 @@ class Images:
         self._tell(action, image_id, image.names[0] if image.names else image_id)
         progress(ImageStored(image_id=image_id, names=image.names))
         return image
+
+    async def _settled(self) -> None:
+        """Containers that ended by themselves (``--rm``) are gone, and hold nothing any more."""
+        if self._settle is not None:
+            await self._settle()
 
     def _holders(self, names: Sequence[str]) -> dict[str, str]:
         """The images that have the names now."""

@@ -16,6 +16,8 @@ from engine.store.locks import staging, store_failure
 from engine.store.volume_records import VolumeRecords
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from engine.options import CreateVolumeOptions, PruneOptions
     from engine.paths import Paths
     from engine.runtime.launcher import Launcher
@@ -28,7 +30,15 @@ _PRUNE_KEYS = frozenset({"label", "label!", "all"})
 class Volumes:
     """The volumes of one root."""
 
-    def __init__(self, paths: Paths, database: Database, launcher: Launcher, journal: Journal) -> None:
+    def __init__(
+        self,
+        paths: Paths,
+        database: Database,
+        launcher: Launcher,
+        journal: Journal,
+        settle: Callable[[], Awaitable[object]] | None = None,
+    ) -> None:
+        self._settle = settle
         self._paths = paths
         self._launcher = launcher
         self._journal = journal
@@ -83,6 +93,7 @@ class Volumes:
 
     async def remove(self, name: str, force: bool = False) -> None:
         """Remove the volume and its data; Conflict while a container uses it."""
+        await self._settled()
         await self._remove(name, force=force)
 
     async def prune(self, options: PruneOptions) -> Pruned:
@@ -95,6 +106,7 @@ class Volumes:
         every = (
             options.all or "true" in options.filters.get("all", ()) or "1" in options.filters.get("all", ())
         )
+        await self._settled()
         removed, reclaimed = [], 0
         for volume in self._records.unused():
             if (volume.anonymous or every) and _fits(volume, options):
@@ -104,6 +116,11 @@ class Volumes:
                     continue  # taken into use, or removed, meanwhile
                 removed.append(volume.name)
         return Pruned(removed=tuple(removed), reclaimed=reclaimed)
+
+    async def _settled(self) -> None:
+        """Containers that ended by themselves (``--rm``) are gone, and hold nothing any more."""
+        if self._settle is not None:
+            await self._settle()
 
     async def _remove(self, name: str, *, force: bool = False) -> int:
         folder = os.path.dirname(self._paths.volume(name))

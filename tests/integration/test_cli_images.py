@@ -145,3 +145,11 @@ def test_version_and_info_take_templates(tuidock):
 
 def test_jobs_are_listed(tuidock):
     assert tuidock.ok("jobs").split() == ["JOB", "ID", "VERB", "TITLE", "CREATED", "STATUS", "DURATION"]
+
+
+def test_a_container_that_removed_itself_holds_nothing(tuidock, context):
+    tuidock.ok("build", "-q", "-t", "built:1", str(context))
+    tuidock.ok("volume", "create", "data")
+    tuidock.ok("run", "--rm", "--network", "none", "-v", "data:/data", "built:1")
+    assert tuidock.ok("volume", "rm", "data") == "data\n"
+    assert tuidock.ok("rmi", "built:1").startswith("Untagged: built:1\nDeleted: sha256:")
