@@ -18,7 +18,8 @@ def wheel(tmp_path_factory) -> Path:
     command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
     environ = {name: value for name, value in os.environ.items() if not name.startswith("COV_")}
     subprocess.run(command, cwd=ROOT, env=environ, check=True, capture_output=True)
-    return next(folder.glob("*.whl"))
+    (built,) = folder.glob("*.whl")
+    return built
 
 
 def test_the_wheel_holds_packages_themes_and_styles_and_nothing_else(wheel):

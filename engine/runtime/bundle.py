@@ -52,7 +52,6 @@ def container_bundle(paths: Paths, container: Container, around: Surroundings) -
         engine_files(paths, around.attachment.files_of or container_id),
         privileged=options.privileged,
     )
-    groups = cgroup_plan(around.cgroups, container_id, options.resources, privileged=options.privileged)
     process = process_of(container, around)
     return {
         "version": VERSION,
@@ -76,7 +75,7 @@ def container_bundle(paths: Paths, container: Container, around: Surroundings) -
         "readonly_paths": list(plan.readonly_paths),
         "process": process,
         "init_path": around.init_path,
-        "cgroup": groups.bundle(),
+        "cgroup": _cgroup(container, around),
         "network": around.attachment.bundle,
         "stop_signal": stop_signal(container),
         "exec_defaults": {
@@ -84,6 +83,12 @@ def container_bundle(paths: Paths, container: Container, around: Surroundings) -
             for name in ("env", "user", "cwd", "groups", "capabilities", "no_new_privileges", "rlimits")
         },
     }
+
+
+def _cgroup(container: Container, around: Surroundings) -> dict[str, object]:
+    options = container.options
+    plan = cgroup_plan(around.cgroups, container.id, options.resources, privileged=options.privileged)
+    return plan.bundle()
 
 
 def _rootfs(paths: Paths, container: Container, around: Surroundings) -> dict[str, Any]:
