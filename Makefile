@@ -6,7 +6,7 @@
 PYTHON ?= python3
 VENV := .venv
 ONLY ?=
-PYTEST_ARGS ?=
+PYTEST_ARGS ?= -n auto
 
 # What the tests use of the machine. Only what is missing is installed.
 TEST_PACKAGES := busybox-static mmdebstrap tmux nftables iproute2 iptables skopeo umoci zstd procps \
