@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from engine.store.database import Database
     from engine.store.journal import Journal
 
+_BRIDGE = "bridge"
+
 
 class Builds:
     """The builder of one root; ``networks`` are asked for only when a step needs a network."""
@@ -86,19 +88,18 @@ class Builds:
     async def _build(
         self, options: BuildOptions, progress: Progress, folder: str, workbench: Workbench
     ) -> str:
+        network = _BRIDGE if options.network in {"", "default"} else options.network
         context = await open_context(options, self._launcher, folder)
         prepared = prepare(options, context, self._images)
         contents = await context_checksums(prepared.plan, context, workbench)
-        maker = LayerMaker(
-            self._paths, self._launcher, self._networks, folder, context, workbench, options.network
-        )
+        maker = LayerMaker(self._paths, self._launcher, self._networks, folder, context, workbench, network)
         executor = Executor(
             prepared.plan,
             prepared.bases,
             maker,
             self._records,
             progress,
-            network=options.network,
+            network=network,
             use_cache=not options.no_cache,
         )
         result = await executor.run(contents)

@@ -43,7 +43,9 @@ async def open_context(options: BuildOptions, launcher: Launcher, staging: str) 
         path, shown, text = "", "Dockerfile", options.dockerfile_text
     else:
         path = _dockerfile_path(options, folder)
-        shown, text = _shown(path), _read(path)
+        # A tar's folder is ours, not something that anybody typed.
+        shown = os.path.relpath(path, folder) if options.context is None else _shown(path)
+        text = _read(path, shown)
     return Context(folder=folder, ignore=_ignore_patterns(path, folder), text=text, shown=shown)
 
 
@@ -65,23 +67,23 @@ def _dockerfile_path(options: BuildOptions, folder: str) -> str:
     return os.path.abspath(options.dockerfile)
 
 
-def _read(path: str) -> str:
+def _read(path: str, shown: str) -> str:
     try:
         with open(path, "rb") as file:
             content = file.read()
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
         raise InvalidInput(
             "failed to read dockerfile",
-            f"open {path}: no such file",
+            f"open {shown}: no such file",
             remedy="create it, or name it with -f",
         ) from error
     except OSError as error:
-        raise InvalidInput("failed to read dockerfile", f"open {path}: {error.strerror}") from error
+        raise InvalidInput("failed to read dockerfile", f"open {shown}: {error.strerror}") from error
     try:
         return content.decode()
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
-        raise DockerfileSyntaxError("this line is not UTF-8 text", path=_shown(path), line=line) from error
+        raise DockerfileSyntaxError("this line is not UTF-8 text", path=shown, line=line) from error
 
 
 def _shown(path: str) -> str:

@@ -6,6 +6,7 @@ run side by side later. Refuses to know how a layer is made.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from typing import TYPE_CHECKING
 
@@ -92,8 +93,12 @@ class Executor:
         try:
             for stage in self._plan.stages:
                 self._results[stage.index] = await self._stage(stage, contents)
-        finally:
-            await self._made.record()
+        except BaseException:
+            # The good steps are kept; if even that fails, what failed first is what people need to read.
+            with contextlib.suppress(EngineError):
+                await self._made.record()
+            raise
+        await self._made.record()
         self._records.note_hits(self._hits)
         return self._results[self._plan.target]
 

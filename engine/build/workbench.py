@@ -44,6 +44,8 @@ class Workbench:
     async def work(self, call: str, arguments: Mapping[str, object]) -> Any:
         """The result of ``call`` (a name that ``engine.build.serving`` knows); raises its engine error."""
         async with self._turn:
+            if self._busy:
+                await self.close()  # it works on a request that was cancelled, and would answer that
             await self.start()
             if self._streams is None:
                 raise RuntimeFailure("build worker", reason="it was closed")
@@ -66,6 +68,7 @@ class Workbench:
         with contextlib.suppress(asyncio.CancelledError, EngineError):
             await self._task  # its failure was raised where it was asked to work
         self._task = self._streams = None
+        self._busy = False
 
     async def _answered(self, reader: asyncio.StreamReader) -> dict[str, Any]:
         line = await reader.readline()

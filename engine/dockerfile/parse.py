@@ -208,6 +208,8 @@ def _copy(node: Node, flags: Flags) -> Copy:
     if not node.json and parse_heredoc(destination):
         raise InvalidInput("", f"{node.instruction} cannot accept a heredoc as a destination")
     opened = {source: heredoc for source in sources if not node.json and (heredoc := parse_heredoc(source))}
+    if any(heredoc.name not in bodies for heredoc in opened.values()):
+        raise InvalidInput("", "a quote in this line is never closed, so its heredoc cannot be read")
     return Copy(
         **_place(node),
         is_add=is_add,

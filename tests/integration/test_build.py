@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import io
 import os
 import tarfile
@@ -44,6 +45,14 @@ def archive(names: dict[str, bytes], mode: str = "w:gz") -> bytes:
             member.size, member.uid, member.gid, member.mode = len(content), 7, 8, 0o640
             tar.addfile(member, io.BytesIO(content))
     return buffer.getvalue()
+
+
+def running_commands() -> list[str]:
+    commands = []
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        with contextlib.suppress(OSError), open(f"/proc/{pid}/cmdline", "rb") as file:
+            commands.append(file.read().decode(errors="replace"))
+    return commands
 
 
 # -- run ---------------------------------------------------------------------------------------------
@@ -281,12 +290,13 @@ async def test_a_cancelled_build_kills_its_step_and_frees_its_address(builder: B
         if isinstance(fact, StepOutput):
             started.set()
 
-    options = BuildOptions(dockerfile_text="FROM busybox\nRUN echo up; sleep 1000\n", network="bridge")
+    options = BuildOptions(dockerfile_text="FROM busybox\nRUN echo up; sleep 98765\n", network="bridge")
     task = asyncio.create_task(builder.builds.build(options, progress))
     await asyncio.wait_for(started.wait(), 20)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
+    assert not any("98765" in command for command in running_commands())
     assert builder.database.query("SELECT count(*) FROM lease") == [(0,)]
     assert os.listdir(builder.paths.staging) == []
 
@@ -323,3 +333,45 @@ async def test_a_long_chain_builds(builder: Builder) -> None:
         "FROM busybox\n" + "".join(f"WORKDIR /w{n}\n" for n in range(70)) + "RUN ls /w0\n"
     )
     assert len(image.chain_ids) == 72
+
+
+async def test_the_good_steps_of_a_cancelled_build_are_kept(builder: Builder) -> None:
+    started = asyncio.Event()
+
+    def progress(fact: object) -> None:
+        if isinstance(fact, StepOutput):
+            started.set()
+
+    text = "FROM busybox\nRUN true\nRUN echo up; sleep 98766\n"
+    options = BuildOptions(dockerfile_text=text, network="none")
+    task = asyncio.create_task(builder.builds.build(options, progress))
+    await asyncio.wait_for(started.wait(), 20)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await builder.build("FROM busybox\nRUN true\n")
+    assert builder.cached() == [True]
+
+
+async def test_cancelling_a_copy_leaves_nothing(builder: Builder, tmp_path: Path) -> None:
+    with (tmp_path / "big").open("wb") as file:
+        for _ in range(64):
+            file.write(os.urandom(1 << 20))
+    options = BuildOptions(
+        context=str(tmp_path), dockerfile_text="FROM busybox\nRUN true\nCOPY big /\n", network="none"
+    )
+    copying = asyncio.Event()
+
+    def progress(fact: object) -> None:
+        if isinstance(fact, StepStarted) and fact.index == 3:
+            copying.set()
+
+    task = asyncio.create_task(builder.builds.build(options, progress))
+    await asyncio.wait_for(copying.wait(), 20)
+    await asyncio.sleep(0.02)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert os.listdir(builder.paths.staging) == []
+    await builder.build("FROM busybox\nRUN true\n")
+    assert builder.cached() == [True]
