@@ -8,6 +8,7 @@ _ENGINELESS = frozenset({"help", "--help", "-h", "--version", "-v"})
 
 def main() -> int:
     """Run the terminal interface without arguments, else the command line; returns the exit code."""
+    _fill_standard_streams()
     root, arguments = _split_root(sys.argv[1:])
     interactive = not arguments and os.isatty(0) and os.isatty(1)
     spawner = None
@@ -31,6 +32,15 @@ def main() -> int:
     return code
 
 
+def _fill_standard_streams() -> None:
+    """Put /dev/null where a standard stream is closed, or a file opened later gets its number and output."""
+    for descriptor in (0, 1, 2):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+
+
 def _split_root(arguments: list[str]) -> tuple[str | None, list[str]]:
     """The value of a leading --root, and what follows; a --root without a value is left to the front end."""
     if arguments and arguments[0].startswith("--root="):
@@ -44,7 +54,8 @@ def _leave(code: int) -> None:
     """End the process without the interpreter's own clean-up: everything that matters is on disk by now."""
     for stream in (sys.stdout, sys.stderr):
         try:
-            stream.flush()
+            if stream is not None:  # it was closed when the interpreter started
+                stream.flush()
         except (OSError, ValueError):
             continue
     os._exit(code)

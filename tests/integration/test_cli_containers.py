@@ -269,3 +269,22 @@ def test_a_list_imports_nothing_heavy(tuidock):
     heavy = {"textual", "rich", "pyroute2", "humanize", "aiofiles", "dockerfile_parse", "argparse", "click"}
     assert "tuidock" in imported
     assert imported & heavy == set()
+
+
+def test_a_closed_standard_output_is_nobodys(tuidock, paths):
+    import subprocess
+
+    line = " ".join(tuidock.argv("ps"))
+    run = subprocess.run(["sh", "-c", f"{line} >&-"], env=tuidock.environ, check=False, capture_output=True)
+    assert (run.returncode, run.stderr) == (0, b"")
+    assert tuidock.ok("images").count("busybox") == 1
+
+
+def test_a_full_disk_behind_the_output_is_one_line(tuidock):
+    import subprocess
+
+    with open("/dev/full", "wb") as full:
+        run = subprocess.run(
+            tuidock.argv("ps"), env=tuidock.environ, check=False, stdout=full, stderr=subprocess.PIPE
+        )
+    assert (run.returncode, run.stderr) == (1, b"tuidock: No space left on device\n")

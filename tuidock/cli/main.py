@@ -33,6 +33,9 @@ def main(argv: list[str], paths: Paths, spawner: socket.socket | None) -> int:
 
 
 def _main(argv: list[str], paths: Paths, spawner: socket.socket | None) -> int:
+    for word in argv:
+        if not word.isascii() and word.encode(errors="replace").decode() != word:
+            return diagnostics.problem(f"argument {word!r} is not valid UTF-8", diagnostics.ENGINE_FAILED)
     try:
         parsed = flags.parse(argv, GLOBAL_FLAGS, interspersed=False)
     except flags.HelpWanted:

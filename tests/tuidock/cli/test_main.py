@@ -117,3 +117,8 @@ def test_a_broken_template_is_refused(run):
 def test_a_missing_build_context_is_named(run):
     code, _, err = run("build", "/nonexistent")
     assert (code, err) == (1, 'tuidock: unable to prepare context: path "/nonexistent" not found\n')
+
+
+def test_an_argument_that_is_no_text_is_refused(run):
+    code, _, err = run("run", "image", "\udcff")
+    assert (code, err) == (125, "tuidock: argument '\\udcff' is not valid UTF-8\n")

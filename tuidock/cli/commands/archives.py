@@ -60,6 +60,8 @@ async def _save(engine: Engine, invocation: Invocation) -> int:
 
 def _check_source(invocation: Invocation) -> None:
     source = invocation.arguments[0]
+    if source.startswith(("http://", "https://")):
+        raise CannotStart(f"import from a URL is not supported: fetch {source} first")
     if source != "-" and not os.path.exists(source):
         raise CannotStart(f"open {source}: no such file or directory")
 

@@ -36,7 +36,7 @@ def environment(files: Iterable[str], given: Iterable[str], environ: Mapping[str
         if equals:
             pairs[name] = value
         elif name in environ:
-            pairs[name] = environ[name]
+            pairs[name] = _text(name, environ[name])
     return tuple(f"{name}={value}" for name, value in pairs.items())
 
 
@@ -62,6 +62,12 @@ def read_lines(path: str) -> list[str]:
         if line and not line.startswith("#"):
             lines.append(_checked(line, path))
     return lines
+
+
+def _text(name: str, value: str) -> str:
+    if value.encode(errors="replace").decode() != value:
+        raise ValueError(f"the value of {name} in the environment is not valid UTF-8")
+    return value
 
 
 def _checked(line: str, path: str) -> str:
