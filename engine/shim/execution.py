@@ -5,6 +5,7 @@ Refuses to write logs, and to outlive the supervisor.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -37,12 +38,24 @@ def serve(bundle: dict, request: dict, pidfd: int, connection: socket.socket) ->
     except BaseException as error:
         connection.setblocking(True)
         try:
-            connection.sendall(wire.pack(wire.ERROR, json.dumps(stage.explain(error)).encode()))
+            connection.sendall(wire.pack(wire.ERROR, json.dumps(_explain(bundle, stage, error)).encode()))
         except OSError:
             pass
         os._exit(1)
     execution.run()
     os._exit(0)
+
+
+def _explain(bundle: dict, stage: Stage, error: BaseException) -> dict[str, object]:  # type: ignore[type-arg]
+    """The body of the ERROR frame; a namespace that is gone means that the container is."""
+    body = stage.explain(error)
+    fields = body["fields"]
+    if isinstance(fields, dict) and fields.get("syscall") == "setns" and fields.get("errno_") == errno.ESRCH:
+        name = bundle.get("name") or bundle["id"]
+        return wire.failure(
+            "Conflict", kind="container", name=name, reason=f"container {name} is not running"
+        )
+    return body
 
 
 class Execution:

@@ -405,3 +405,25 @@ async def test_memory_limit_kills_and_says_so(box):
     assert (await box.execute(bundle))[0] == 137
     with open(bundle["state_path"]) as file:
         assert json.load(file)["oom_killed"] is True
+
+
+async def test_exec_into_a_container_that_ends_is_a_conflict(box):
+    """Its init is dead, its supervisor not yet done: the exec says what Docker says."""
+    session = await box.start("sh", "-c", "read x", stdin=True)
+    script = ["sh", "-c", "exit 0"]
+    outcomes = set()
+    await session.end_input()
+    for _ in range(20):
+        try:
+            outcomes.add(await (await joined(box, "exec", args=script)).wait())
+        except (errors.Conflict, OSError) as error:
+            outcomes.add(type(error))
+    assert outcomes <= {
+        0,
+        137,
+        errors.Conflict,
+        ConnectionResetError,
+        ConnectionRefusedError,
+        FileNotFoundError,
+    }
+    assert await session.wait() == 1
