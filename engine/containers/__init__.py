@@ -11,14 +11,15 @@ from engine.containers import creation, running, stopping
 from engine.containers.deletion import delete_container
 from engine.containers.folding import current, refreshed
 from engine.containers.parts import Parts
+from engine.containers.supervision import ask, settle
 from engine.errors import Conflict, InvalidInput, NotFound
 from engine.events import ignore_progress
 from engine.records import Pruned
 from engine.runtime.cgroups import procs_file, read_host
-from engine.runtime.claim import until_claimable
+from engine.runtime.claim import claimed, until_claimable
 from engine.runtime.filters import check_filters, check_prune_filters, is_pruned, select
 from engine.runtime.inspection import inspect_container
-from engine.runtime.liveness import open_supervisor
+from engine.runtime.liveness import open_supervisor, supervisor_pid
 from engine.runtime.logs import read_log
 from engine.runtime.naming import check_name
 from engine.runtime.top import processes
@@ -131,7 +132,7 @@ class Containers:
     async def resize(self, reference: str, rows: int, cols: int) -> None:
         """Tell the container's terminal its size."""
         container = await self.get(reference)
-        await running.ask(self._parts, container, {"op": "resize", "size": [rows, cols]})
+        await ask(self._parts, container, {"op": "resize", "size": [rows, cols]})
 
     async def stop(self, reference: str, timeout: int | None = None, signal: str | None = None) -> None:  # noqa: ASYNC109 - Docker's word
         """Ask the container to end and kill it after ``timeout`` seconds; it has ended when this returns."""
@@ -145,7 +146,7 @@ class Containers:
         """Stop the container if it runs, then start it."""
         container = await self.get(reference)
         if container.state.running and container.options.auto_remove:
-            await running.ask(self._parts, container, {"op": "keep"})
+            await ask(self._parts, container, {"op": "keep"})
         await stopping.stop(self._parts, container.id, timeout, None)
         await running.start(self._parts, container.id, None, None)
         self._parts.announce("restart", container)
@@ -211,16 +212,19 @@ class Containers:
         await snapshots.export(self._parts, reference, fd)
 
     async def _delete(self, container: Container, *, volumes: bool) -> int:
-        if not await until_claimable(self._paths.container(container.id), _CLAIM_SECONDS):
+        await settle(self._parts, container)
+        folder = self._paths.container(container.id)
+        await until_claimable(folder, _CLAIM_SECONDS)
+        try:
+            with claimed(folder):
+                if supervisor_pid(self._paths.container_lock(container.id)):
+                    raise _running(container)  # somebody has started it meanwhile
+                return await delete_container(self._parts, container, volumes=volumes)
+        except FileNotFoundError:  # it was --rm, or somebody else was faster: what is left is the record
+            return await delete_container(self._parts, container, volumes=volumes)
+        except BlockingIOError as error:
             reason = f"container {container.name} is being started or removed by another process"
-            raise Conflict("container", container.name, reason)
-        row = self._parts.records.get(container.id)
-        row = None if row is None else await refreshed(self._parts, row)
-        if row is None:
-            return 0  # it was --rm, or somebody else was faster
-        if row.container.state.running:
-            raise _running(row.container)
-        return await delete_container(self._parts, row.container, volumes=volumes)
+            raise Conflict("container", container.name, reason) from error
 
     def _ancestors(self, references: tuple[str, ...]) -> frozenset[str]:
         found: set[str] = set()

@@ -15,6 +15,7 @@ from engine.containers.deletion import delete_container
 from engine.containers.folding import refreshed
 from engine.errors import Conflict, EngineError, InvalidInput, NotFound
 from engine.events import Message
+from engine.oci import platform as platforms
 from engine.records import Container, MountPoint
 from engine.runtime.bundle import layer_trees
 from engine.runtime.capabilities import capability_names
@@ -40,6 +41,7 @@ async def create(parts: Parts, options: CreateOptions, progress: Progress) -> Co
     name = None if options.name is None else check_name(options.name)
     image = find_image(parts, options.image)
     config = container_config(image.config, options)
+    _check_platform(image, options)
     await _check(parts, options)
     port_specs(options, config.exposed_ports)
     if name is not None:
@@ -92,8 +94,26 @@ async def _check(parts: Parts, options: CreateOptions) -> None:
     await parts.networks.check(options.network)
     if options.init:
         find_init()
-    if options.auto_remove and options.restart.name != "no":
-        raise InvalidInput("", "can't create 'AutoRemove' container with restart policy")
+    if options.restart.name != "no" or options.health is not None:
+        what = "a restart policy" if options.restart.name != "no" else "a health check"
+        raise InvalidInput(
+            "",
+            f"{what} is not supported by this version",
+            remedy="let systemd or cron look after it",
+        )
+
+
+def _check_platform(image: Image, options: CreateOptions) -> None:
+    if options.platform is None:
+        return
+    wanted = platforms.parse(options.platform)
+    if not wanted.runs(platforms.Platform(image.os, image.architecture)):
+        raise InvalidInput(
+            "",
+            f"image with reference {options.image} was found but does not provide"
+            f" the specified platform ({options.platform})",
+            remedy=f"it is for {image.os}/{image.architecture}: leave --platform out, or load another image",
+        )
 
 
 async def require_free(parts: Parts, name: str) -> None:

@@ -9,6 +9,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from engine.containers.folding import current
+from engine.containers.supervision import GONE, not_running, settle
 from engine.errors import CommandNotExecutable, CommandNotFound, Conflict, EngineError, InvalidInput, NotFound
 from engine.records import Container, ContainerState
 from engine.runtime.bundle import Surroundings, container_bundle
@@ -18,7 +19,7 @@ from engine.runtime.claim import claimed
 from engine.runtime.config import override_env, port_specs, process_env
 from engine.runtime.init import find_init
 from engine.runtime.initlayer import host_devices
-from engine.runtime.session import attached, request
+from engine.runtime.session import attached
 from engine.store.container_records import CREATED
 
 if TYPE_CHECKING:
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from engine.store.container_records import Row
 
 _PEER = "container:"
-_GONE = (ConnectionRefusedError, FileNotFoundError, ConnectionResetError)
 _EXIT_CODES = ((CommandNotFound, 127), (CommandNotExecutable, 126), (EngineError, 128))
 
 
@@ -42,6 +42,7 @@ async def start(
     One that runs already is left alone (and attached to). Conflict while another process starts it.
     """
     row = await current(parts, reference)
+    await settle(parts, row.container)
     try:
         with claimed(parts.paths.container(row.container.id)):
             row = await current(parts, row.container.id)
@@ -77,13 +78,13 @@ async def attach(parts: Parts, reference: str, options: AttachOptions) -> Sessio
             remedy=f"tuidock unpause {container.name}",
         )
     if not container.state.running:
-        raise _stopped(container, "You cannot attach to a stopped container, start it first")
+        raise not_running(container, "You cannot attach to a stopped container, start it first")
     stdin = options.stdin and container.options.stdin_open
     body = {"op": "attach", "stdin": stdin, "replay": options.replay}
     try:
         session = await attached(parts.paths.container_socket(container.id), body)
-    except _GONE as error:
-        raise _stopped(container, "You cannot attach to a stopped container, start it first") from error
+    except GONE as error:
+        raise not_running(container, "You cannot attach to a stopped container, start it first") from error
     parts.announce("attach", container)
     return session
 
@@ -94,7 +95,7 @@ async def execute(parts: Parts, reference: str, options: ExecOptions) -> Session
         raise InvalidInput("", "No exec command specified", remedy="name a command after the container")
     container = (await current(parts, reference)).container
     if not container.state.running:
-        raise _stopped(container, f"container {container.id} is not running")
+        raise not_running(container, f"container {container.id} is not running")
     hostname = container_hostname(container)
     env = override_env(process_env(container.config, hostname, tty=options.tty), options.env)
     body: dict[str, Any] = {
@@ -113,21 +114,13 @@ async def execute(parts: Parts, reference: str, options: ExecOptions) -> Session
     parts.announce("exec_create", container, execCommand=" ".join(options.command))
     try:
         session = await attached(parts.paths.container_socket(container.id), body)
-    except _GONE as error:
-        raise _stopped(container, f"container {container.id} is not running") from error
+    except GONE as error:
+        raise not_running(container, f"container {container.id} is not running") from error
     parts.announce("exec_start", container, execCommand=" ".join(options.command))
     if options.detach:
         session.close()
         return None
     return session
-
-
-async def ask(parts: Parts, container: Container, body: dict[str, Any]) -> Any:
-    """One request to the container's supervisor; Conflict if it has none any more."""
-    try:
-        return await request(parts.paths.container_socket(container.id), body)
-    except _GONE as error:
-        raise _stopped(container, f"container {container.id} is not running") from error
 
 
 def container_hostname(container: Container) -> str:
@@ -241,7 +234,3 @@ def _record_failure(parts: Parts, container: Container, error: EngineError) -> N
     if not parts.records.fold(container.id, state, CREATED):
         parts.records.set_state(container.id, state)
     parts.announce("die", container, exitCode=str(code))
-
-
-def _stopped(container: Container, reason: str) -> Conflict:
-    return Conflict("container", container.name, reason, remedy=f"tuidock start {container.name}")

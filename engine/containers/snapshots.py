@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from engine.build.edits import apply_changes
 from engine.containers.folding import current
-from engine.containers.running import ask
+from engine.containers.supervision import ask
 from engine.errors import InvalidInput, NotFound
 from engine.oci.config import ContainerConfig, History, ImageConfig, RootFS, decode_config
 from engine.oci.instant import to_rfc3339

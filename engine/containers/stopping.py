@@ -5,27 +5,21 @@ Refuses to look at pids: signals go through the supervisor, which holds its init
 
 from __future__ import annotations
 
-import asyncio
 import signal
 from typing import TYPE_CHECKING
 
-from engine.containers.folding import current, refreshed
-from engine.containers.running import ask
+from engine.containers.folding import current
+from engine.containers.supervision import ask, wait_end
 from engine.errors import Conflict, RuntimeFailure
 from engine.runtime.bundle import stop_signal
-from engine.runtime.claim import until_claimable
-from engine.runtime.session import attached
 from engine.runtime.signals import signal_number
 
 if TYPE_CHECKING:
     from engine.containers.parts import Parts
     from engine.records import Container
-    from engine.runtime.session import Session
 
 DEFAULT_TIMEOUT = 10
 _KILL_SECONDS = 10.0
-_CLAIM_SECONDS = 10.0
-_GONE = (ConnectionRefusedError, FileNotFoundError, ConnectionResetError)
 
 
 async def stop(parts: Parts, reference: str, timeout: int | None, signal_name: str | None) -> None:  # noqa: ASYNC109 - Docker's word
@@ -81,45 +75,10 @@ async def wait(parts: Parts, reference: str) -> int:
     return 0 if code is None else code
 
 
-async def wait_end(parts: Parts, container: Container, seconds: float | None) -> int | None:
-    """The exit code when the container has ended and its end is recorded; None after ``seconds``."""
-    code: int | None = None
-    try:
-        session = await attached(parts.paths.container_socket(container.id), {"op": "wait"})
-    except _GONE:
-        pass  # it has ended meanwhile
-    else:
-        try:
-            async with asyncio.timeout(seconds):
-                code = await _exit_code(session)
-        except TimeoutError:
-            return None
-        finally:
-            session.close()
-    return await _recorded_end(parts, container, code)
-
-
 async def force_end(parts: Parts, container: Container) -> None:
     """SIGKILL, and wait until the container has ended."""
     await _send(parts, container, signal.SIGKILL)
     await _require_end(parts, container)
-
-
-async def _exit_code(session: Session) -> int | None:
-    try:
-        return await session.wait()
-    except RuntimeFailure:
-        return None  # its supervisor was killed, and with it the container
-
-
-async def _recorded_end(parts: Parts, container: Container, code: int | None) -> int:
-    # Somebody else may hold the claim, folding the same facts.
-    await until_claimable(parts.paths.container(container.id), _CLAIM_SECONDS)
-    row = parts.records.get(container.id)
-    row = None if row is None else await refreshed(parts, row)
-    if code is not None:
-        return code
-    return 137 if row is None else row.container.state.exit_code
 
 
 async def _require_end(parts: Parts, container: Container) -> None:

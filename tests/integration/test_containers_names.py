@@ -7,7 +7,17 @@ import pytest
 
 from engine.engine import Engine
 from engine.errors import Conflict, EngineError, InvalidInput, NotFound
-from engine.options import ContainerFilter, EventFilter, LogOptions, PruneOptions, Resources
+from engine.options import (
+    AttachOptions,
+    ContainerFilter,
+    EventFilter,
+    HealthOptions,
+    LogOptions,
+    PruneOptions,
+    RemoveContainerOptions,
+    Resources,
+    RestartPolicy,
+)
 from tests.support.containers import run, sh, started
 
 pytestmark = [pytest.mark.root, pytest.mark.usefixtures("busybox_image")]
@@ -70,6 +80,9 @@ async def test_an_unknown_image_leaves_nothing_behind(engine):
         ({"expose": ("99999",)}, "invalid port"),
         ({"network": "missing"}, "network"),
         ({"resources": Resources(memory=1000)}, "Minimum memory limit"),
+        ({"platform": "linux/s390x"}, "does not provide the specified platform"),
+        ({"restart": RestartPolicy(name="always")}, "a restart policy is not supported"),
+        ({"health": HealthOptions(test=("CMD", "true"))}, "a health check is not supported"),
     ],
 )
 async def test_what_cannot_be_is_refused_before_anything_is_made(engine, options, words):
@@ -176,3 +189,33 @@ async def test_logs_tail_gives_the_last_lines(engine):
     await engine.containers.wait(container.id)
     chunks = [c.content async for c in engine.containers.logs(container.id, LogOptions(tail=3))]
     assert b"".join(chunks) == b"998\n999\n1000\n"
+
+
+async def test_a_remove_right_after_the_end_is_not_refused(engine):
+    for _ in range(5):
+        container = await engine.containers.create(sh("true"))
+        session = await engine.containers.start_attached(container.id, AttachOptions(stdin=False))
+        while await session.read() is not None:
+            pass
+        await engine.containers.remove(container.id, RemoveContainerOptions())
+
+
+async def test_an_ended_container_can_be_started_again_at_once(engine):
+    container = await engine.containers.create(sh("echo x >> /count; exit $(wc -l < /count)"))
+    for count in (1, 2, 3):
+        session = await engine.containers.start_attached(container.id, AttachOptions(stdin=False))
+        assert await session.wait() == count
+
+
+async def test_two_removes_at_once_remove_it_once(engine):
+    container = await started(engine, sh("sleep 60"))
+    async with await Engine.open(engine.paths) as other:
+        removes = [
+            e.containers.remove(container.id, RemoveContainerOptions(force=True)) for e in (engine, other)
+        ]
+        results = await asyncio.gather(*removes, return_exceptions=True)
+    assert all(result is None or isinstance(result, EngineError) for result in results)
+    assert None in results
+    assert os.listdir(engine.paths.containers) == []
+    events = [event async for event in engine.events(EventFilter(follow=False))]
+    assert [event.action for event in events].count("destroy") == 1

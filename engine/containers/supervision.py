@@ -1,0 +1,80 @@
+"""Owns the engine's side of a live container: asking its supervisor, and waiting for its end.
+
+A supervisor that is gone has a container that is gone: that is an answer, not a failure. Refuses verbs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from engine.containers.folding import refreshed
+from engine.errors import Conflict, RuntimeFailure
+from engine.runtime.claim import until_claimable
+from engine.runtime.liveness import supervisor_pid
+from engine.runtime.session import attached, request
+
+if TYPE_CHECKING:
+    from engine.containers.parts import Parts
+    from engine.records import Container
+    from engine.runtime.session import Session
+
+GONE = (ConnectionRefusedError, FileNotFoundError, ConnectionResetError)
+"""What connecting to a supervisor, or asking it, raises once it has ended."""
+
+_CLAIM_SECONDS = 10.0
+_SETTLE_SECONDS = 10.0
+
+
+async def ask(parts: Parts, container: Container, body: dict[str, Any]) -> Any:
+    """One request to the container's supervisor; Conflict if it has none any more."""
+    try:
+        return await request(parts.paths.container_socket(container.id), body)
+    except GONE as error:
+        raise not_running(container, f"container {container.id} is not running") from error
+
+
+async def settle(parts: Parts, container: Container) -> None:
+    """Wait for the supervisor of a container that does not run any more: it may still be cleaning up."""
+    if not container.state.running and supervisor_pid(parts.paths.container_lock(container.id)):
+        await wait_end(parts, container, _SETTLE_SECONDS)
+
+
+async def wait_end(parts: Parts, container: Container, seconds: float | None) -> int | None:
+    """The exit code when the container has ended and its end is recorded; None after ``seconds``."""
+    code: int | None = None
+    try:
+        session = await attached(parts.paths.container_socket(container.id), {"op": "wait"})
+    except GONE:
+        pass  # it has ended meanwhile
+    else:
+        try:
+            async with asyncio.timeout(seconds):
+                code = await _exit_code(session)
+        except TimeoutError:
+            return None
+        finally:
+            session.close()
+    return await _recorded_end(parts, container, code)
+
+
+async def _exit_code(session: Session) -> int | None:
+    try:
+        return await session.wait()
+    except RuntimeFailure:
+        return None  # its supervisor was killed, and with it the container
+
+
+async def _recorded_end(parts: Parts, container: Container, code: int | None) -> int:
+    # Somebody else may hold the claim, folding the same facts.
+    await until_claimable(parts.paths.container(container.id), _CLAIM_SECONDS)
+    row = parts.records.get(container.id)
+    row = None if row is None else await refreshed(parts, row)
+    if code is not None:
+        return code
+    return 137 if row is None else row.container.state.exit_code
+
+
+def not_running(container: Container, reason: str) -> Conflict:
+    """The refusal, for ``reason``, of what only a running container can do."""
+    return Conflict("container", container.name, reason, remedy=f"tuidock start {container.name}")
