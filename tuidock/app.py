@@ -142,7 +142,8 @@ def main(paths: Paths, spawner: socket.socket | None) -> int:
     if running or jobs:
         parts = [_count(running, "container")] if running else []
         parts += [_count(jobs, "job")] if jobs else []
-        sys.stdout.write(f"tuidock: {' and '.join(parts)} go on; open tuidock again to see them\n")
+        goes = "goes" if running + jobs == 1 else "go"
+        sys.stdout.write(f"tuidock: {' and '.join(parts)} {goes} on; open tuidock again to see them\n")
     return 0
 
 

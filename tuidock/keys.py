@@ -79,6 +79,9 @@ ACTIONS: tuple[Action, ...] = (
         0,
         "Move",
     ),
+    Action("left", ("left",), "left", "Scroll long lines back", (EVERYWHERE,), 0, "Move"),
+    Action("right", ("right",), "right", "Scroll long lines", (EVERYWHERE,), 0, "Move"),
+    Action("zoom", ("z",), "zoom", "Give the detail the whole width, or take it back", LISTS, 22, "Move"),
     Action("tab_containers", ("1",), "containers", "The Containers tab", (EVERYWHERE,), 0, "Move"),
     Action("tab_images", ("2",), "images", "The Images tab", (EVERYWHERE,), 0, "Move"),
     Action("tab_builds", ("3",), "builds", "The Builds tab: builds and other jobs", (EVERYWHERE,), 0, "Move"),
@@ -113,6 +116,8 @@ _SHOWN = {
     "pageup": "pgup",
     "up": "↑",
     "down": "↓",
+    "left": "←",
+    "right": "→",
 }
 
 

@@ -33,8 +33,8 @@ _MASKS = (
     (re.compile(r"\b[0-9a-f]{12}\b"), "·" * 12),
     (re.compile(r"\b\d+(\.\d+)?(B|kB|MB)\b"), lambda match: "~" * len(match.group())),
     (re.compile(r"\b\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\b"), "DDDD-DD-DD TT:TT:TT"),
-    (re.compile(r"\bpid +\d+"), "pid          NNNN"),
-    (re.compile(r"\b172\.\d+\.0\.2/16|\b10\.\d+\.\d+\.2/\d\d"), "A.A.A.A/NN"),
+    (re.compile(r"(?<=\bpid {10})\d+ *"), lambda match: "NNNN".ljust(len(match.group()))),
+    (re.compile(r"\b\d+\.\d+\.\d+\.\d+/\d+ *"), lambda match: "A.A.A.A/NN".ljust(len(match.group()))),
     (re.compile(r"\b\d+\.\ds\b"), lambda match: "~" * len(match.group())),
 )
 
@@ -104,7 +104,7 @@ class Tui:
         text = self.text.replace(self.screen.tab_bar.place.strip(), "HOST:ROOT")
         for pattern, mask in _MASKS:
             text = pattern.sub(mask, text)
-        return text + "\n"
+        return "\n".join(line.rstrip() for line in text.split("\n")) + "\n"
 
 
 @asynccontextmanager

@@ -156,6 +156,16 @@ async def test_the_picture_of_the_readme_is_what_the_interface_shows(
         assert file.read() == picture, "UPDATE_SNAPSHOTS=1 makes docs/screenshot.svg anew"
 
 
+async def test_z_gives_the_detail_the_whole_width_and_back(paths: Paths, engine: Engine, fleet: None):
+    async with open_tui(paths, size=(120, 40)) as tui:
+        await tui.press("z")
+        await tui.pilot.pause()
+        assert tui.screen.detail.region.width == 120
+        await tui.press("escape")
+        await tui.pilot.pause()
+        assert tui.screen.lists.region.width > 60
+
+
 async def test_the_layout_follows_the_terminal_s_size(paths: Paths, engine: Engine, fleet: None):
     async with open_tui(paths, size=(120, 40)) as tui:
         assert tui.screen.detail.region.width > 40

@@ -59,7 +59,7 @@ async def test_exec_has_the_real_terminal_through_a_flood_of_events_and_gives_it
     await asyncio.to_thread(terminal.shows, "exec in web: ended with exit code 0")
     await asyncio.to_thread(terminal.shows, "web-79")
     terminal.send("q")
-    await asyncio.to_thread(terminal.shows, "1 container go")
+    await asyncio.to_thread(terminal.shows, "1 container goes on")
     await asyncio.to_thread(terminal.shows, "code=0")
 
 

@@ -17,6 +17,7 @@ from textual.widgets import ContentSwitcher, Input
 from tuidock import keys
 from tuidock.messages import ContainersListed, ImagesListed, JobsListed
 from tuidock.rows import CONTAINER_COLUMNS, IMAGE_COLUMNS, JOB_COLUMNS, container_rows, image_rows, job_rows
+from tuidock.sanitize import label
 from tuidock.screens.welcome import WELCOME_COLUMNS, welcome_rows
 from tuidock.widgets.chrome import KeyFooter, StatusLine, TabBar
 from tuidock.widgets.detail_pane import DetailPane
@@ -31,7 +32,9 @@ if TYPE_CHECKING:
 WIDE = 120
 _TINY_WIDTH, _TINY_HEIGHT = 60, 14
 _AGE_SECONDS = 20.0
+_JOB_SECONDS = 1.0
 _SPEAK_SECONDS = 4.0
+_SIDEWAYS = 16
 _TABS = (keys.CONTAINERS, keys.IMAGES, keys.BUILDS)
 
 
@@ -76,6 +79,7 @@ class ListScreen(Screen[None]):
 
     def on_mount(self) -> None:
         self.set_interval(_AGE_SECONDS, self.refresh_rows)
+        self.set_interval(_JOB_SECONDS, self._tick_jobs)
 
     # -- where the user is --------------------------------------------------------------------
     @property
@@ -126,6 +130,10 @@ class ListScreen(Screen[None]):
 
     @on(JobsListed)
     def _take_jobs(self, event: JobsListed) -> None:
+        for job in event.jobs:
+            before = self.jobs.get(job.id)
+            if before is not None and before.status == "running" and job.status != "running":
+                self._say_end(job)
         self.jobs = {job.id: job for job in event.jobs}
         self._show_rows(keys.BUILDS)
         self.content_changed(keys.BUILDS)
@@ -134,6 +142,11 @@ class ListScreen(Screen[None]):
         """Ages go on; only lines whose text changed are painted."""
         for tab in _TABS:
             self._show_rows(tab)
+
+    def _tick_jobs(self) -> None:
+        """How long a running job has taken, while one can be seen."""
+        if self.tab == keys.BUILDS and any(job.status == "running" for job in self.jobs.values()):
+            self._show_rows(keys.BUILDS)
 
     def _show_rows(self, tab: str) -> None:
         now, table = time.time_ns(), self.tables[tab]
@@ -176,6 +189,11 @@ class ListScreen(Screen[None]):
         hidden = set() if stop else {"exec", "attach"}
         if not (self.drilled or self.table.marks or self.table.filter_text):
             hidden.add("back")
+        job = self.jobs.get(self.table.cursor_id or "")
+        if job is None or job.status != "running":
+            hidden.add("cancel")
+        if job is None or job.status != "failed":
+            hidden.add("failure")
         if self.place != keys.CONTAINERS or not self.detail_visible:
             hidden.add("view_next")
         if self.drilled:
@@ -191,6 +209,13 @@ class ListScreen(Screen[None]):
 
     def subject_changed(self) -> None:
         """Another thing is under the cursor, or the detail came into view."""
+
+    def _say_end(self, job: Job) -> None:
+        name = f"{job.verb} {label(job.title)}"
+        if job.status == "done":
+            self.say(f"{name}: done{'; r runs it' if job.image_id else ''}", "good")
+        else:
+            self.say(f"{name}: {job.status}{'; f shows where' if job.status == 'failed' else ''}", "bad")
 
     # -- saying -------------------------------------------------------------------------------
     def say(self, text: str, style: str = "") -> None:
@@ -239,7 +264,7 @@ class ListScreen(Screen[None]):
 
     def leave_detail(self) -> None:
         if self.drilled:
-            self.remove_class("-drilled")
+            self.remove_class("-drilled", "-zoomed")
             self.call_after_refresh(self.table.focus)
             self._show_footer()
 
@@ -272,6 +297,20 @@ class ListScreen(Screen[None]):
     def do_view_previous(self) -> None:
         self.detail.turn(-1)
         self.subject_changed()
+
+    def do_left(self) -> None:
+        self.detail.shift(-_SIDEWAYS)
+
+    def do_right(self) -> None:
+        self.detail.shift(_SIDEWAYS)
+
+    def do_zoom(self) -> None:
+        """The detail in place of the list, however wide the terminal is."""
+        if self.has_class("-zoomed"):
+            self.leave_detail()
+        else:
+            self.add_class("-zoomed")
+            self.enter_detail()
 
     def do_tab_containers(self) -> None:
         self.choose_tab(keys.CONTAINERS)

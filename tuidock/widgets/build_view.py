@@ -90,7 +90,9 @@ class BuildView(Vertical):
             self.output.feed(content, stream)
         if step.status == "failed":
             where = f" (Dockerfile line {step.line})" if step.line else ""
-            self.output.notice(f"── failed with exit code {step.exit_code}{where}: {step.reason}")
+            self.output.notice(f"── failed with exit code {step.exit_code}{where}")
+            for line in step.reason.splitlines():
+                self.output.notice(line)
 
     def _step(self, index: int) -> Step | None:
         if self.progress is None:

@@ -133,6 +133,13 @@ class DetailPane(Vertical):
         target = self.target
         (target.output if isinstance(target, BuildView) else target).move_page(direction)
 
+    def shift(self, by: int) -> None:
+        """Scroll long lines of an output sideways."""
+        target = self.target
+        output = target.output if isinstance(target, BuildView) else target
+        if isinstance(output, LogView):
+            output.shift(by)
+
     def _apply(self, subject: str) -> None:
         self.switcher.current = self.view
         self.heading.subject = subject

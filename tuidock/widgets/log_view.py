@@ -45,6 +45,7 @@ class LogView(ScrollView, can_focus=True, inherit_bindings=False):
         self._kept_bytes = 0
         self._partial: dict[str, bytes] = {}
         self._paint_pending = False
+        self._left = 0
 
     @property
     def text_lines(self) -> tuple[str, ...]:
@@ -57,6 +58,7 @@ class LogView(ScrollView, can_focus=True, inherit_bindings=False):
         self._partial.clear()
         self._kept_bytes = 0
         self.following = True
+        self._left = 0
         if empty is not None:
             self.empty_text = empty
         self.scroll_to(0, 0, animate=False, immediate=True)
@@ -129,7 +131,7 @@ class LogView(ScrollView, can_focus=True, inherit_bindings=False):
         if line.stream in {"stderr", "notice"}:
             base += self.get_component_rich_style(f"log--{line.stream}", partial=True)
         segments = [Segment(text, base + style) for text, style in coloured(_decoded(line.content))]
-        left = round(self.scroll_x)
+        left = self._left
         return Strip([Segment(" ", base), *segments]).crop_extend(left, left + width, base)
 
     # -- moving -------------------------------------------------------------------------------
@@ -139,6 +141,11 @@ class LogView(ScrollView, can_focus=True, inherit_bindings=False):
         target = min(max(round(self.scroll_y) + by, 0), end)
         self.following = target >= end
         self.scroll_to(y=target, animate=False, immediate=True)
+        self.refresh()
+
+    def shift(self, by: int) -> None:
+        """Scroll long lines by ``by`` cells."""
+        self._left = min(max(self._left + by, 0), _LONGEST_LINE)
         self.refresh()
 
     def move_page(self, direction: int) -> None:
