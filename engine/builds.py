@@ -13,7 +13,7 @@ from engine.build.layers import LayerMaker
 from engine.build.prepare import context_checksums, prepare
 from engine.build.result import image_document
 from engine.build.workbench import Workbench
-from engine.events import BuildFinished, Event, ImageStored, ignore_progress
+from engine.events import BuildFinished, Event, ImageStored, Message, ignore_progress
 from engine.oci import platform as platforms
 from engine.oci import reference as references
 from engine.records import BuildResult, Pruned
@@ -91,6 +91,9 @@ class Builds:
         network = _BRIDGE if options.network in {"", "default"} else options.network
         context = await open_context(options, self._launcher, folder)
         prepared = prepare(options, context, self._images)
+        if prepared.unused:
+            shown = " ".join(prepared.unused)
+            progress(Message(text=f"[Warning] One or more build-args [{shown}] were not consumed"))
         contents = await context_checksums(prepared.plan, context, workbench)
         maker = LayerMaker(self._paths, self._launcher, self._networks, folder, context, workbench, network)
         executor = Executor(

@@ -12,7 +12,7 @@ import msgspec
 from engine.build.executor import Base
 from engine.build.operations import CopyOperation
 from engine.build.plan import BuildPlan, build_plan
-from engine.build.scope import platform_arguments, to_globals
+from engine.build.scope import PROXY_ARGUMENTS, platform_arguments, to_globals
 from engine.build.stages import (
     SCRATCH,
     StageBase,
@@ -21,6 +21,7 @@ from engine.build.stages import (
     stage_bases,
     target_index,
 )
+from engine.dockerfile.instructions import Arg
 from engine.dockerfile.lines import syntax_error
 from engine.dockerfile.parse import parse_dockerfile
 from engine.errors import BuildFailed, InvalidInput, NotFound
@@ -43,6 +44,8 @@ class Prepared(msgspec.Struct, frozen=True, kw_only=True):
 
     plan: BuildPlan
     bases: dict[str, Base]
+    unused: tuple[str, ...] = ()
+    """Build arguments that were given and that no ARG of the file names."""
 
 
 def prepare(options: BuildOptions, context: Context, images: ImageRecords) -> Prepared:
@@ -66,7 +69,7 @@ def prepare(options: BuildOptions, context: Context, images: ImageRecords) -> Pr
         if base is None:
             raise _unknown_source(plan, name)
         bases[name] = base
-    return Prepared(plan=plan, bases=bases)
+    return Prepared(plan=plan, bases=bases, unused=_unused_arguments(dockerfile, options))
 
 
 async def context_checksums(
@@ -112,6 +115,15 @@ def _globals(dockerfile: Dockerfile, options: BuildOptions) -> Globals:
     except InvalidInput as error:
         line = dockerfile.arguments[0].line
         raise syntax_error(dockerfile.path, dockerfile.text_lines, str(error), line) from error
+
+
+def _unused_arguments(dockerfile: Dockerfile, options: BuildOptions) -> tuple[str, ...]:
+    instructions = [*dockerfile.arguments]
+    for stage in dockerfile.stages:
+        instructions += [one for one in stage.instructions if isinstance(one, Arg)]
+    named = {argument.name for instruction in instructions for argument in instruction.arguments}
+    platform = platform_arguments(platforms.host(), platforms.host())
+    return tuple(sorted(options.build_args.keys() - named - PROXY_ARGUMENTS - platform.keys()))
 
 
 def _base(images: ImageRecords, name: str, options: BuildOptions) -> tuple[Base | None, ImageConfig | None]:

@@ -1,6 +1,7 @@
 """Owns the features that the parser knows and the executor does not have yet; one clear error each.
 
 Refusing is the point: a flag that was read and ignored would build something else than was asked for.
+``--link`` is not refused: it lets a cache go further, and the files come out the same without.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from engine.errors import BuildFailed, InvalidInput
-from engine.events import BuildFinished, BuildPlanned, StepFailed, StepOutput, StepStarted
+from engine.events import BuildFinished, BuildPlanned, Message, StepFailed, StepOutput, StepStarted
 from engine.options import BuildOptions, PruneOptions
 from tests.support.building import Builder, open_builder
 
@@ -103,6 +103,12 @@ async def test_a_heredoc_with_an_interpreter_runs(builder: Builder) -> None:
 async def test_a_build_argument_reaches_run(builder: Builder) -> None:
     await builder.build("FROM busybox\nARG word=default\nRUN echo $word\n", build_args={"word": "given"})
     assert builder.output() == "given\n"
+
+
+async def test_an_argument_that_nothing_takes_is_named(builder: Builder) -> None:
+    await builder.build("FROM busybox\nARG used\n", build_args={"used": "1", "other": "2"})
+    texts = [fact.text for fact in builder.facts if isinstance(fact, Message)]
+    assert texts == ["[Warning] One or more build-args [other] were not consumed"]
 
 
 # -- cache -------------------------------------------------------------------------------------------
