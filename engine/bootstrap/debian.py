@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
 import subprocess
 import tarfile
 from typing import TYPE_CHECKING
@@ -20,6 +19,12 @@ if TYPE_CHECKING:
 
 _REMEDY = "install it (apt-get install mmdebstrap)"
 _LAST_LINES = 5
+_ISOLATED = (
+    *("setpriv", "--pdeathsig", "KILL"),
+    *("unshare", "--mount", "--pid", "--fork", "--kill-child=KILL", "--mount-proc", "--"),
+)
+"""Both programs mount /proc, /sys and /dev/pts below the tree: in namespaces of their own, so that whatever
+kills the worker also kills them, and takes their mounts away."""
 
 
 def make_debian(tag: str, staging: str, host_ca: bool) -> Recipe:
@@ -104,7 +109,7 @@ def _run(command: list[str], suite: str, staging: str) -> None:
     environment = os.environ | {"TMPDIR": staging, "LC_ALL": "C.UTF-8"}
     lines: list[str] = []
     with subprocess.Popen(
-        command,
+        (*_ISOLATED, *command),
         env=environment,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -117,7 +122,7 @@ def _run(command: list[str], suite: str, staging: str) -> None:
                 lines.append(line.rstrip())
                 worker.report({"message": lines[-1]})
         except BaseException:
-            process.send_signal(signal.SIGTERM)  # both programs unmount and clean up on it
+            process.kill()
             raise
     if process.returncode:
         # The programs' own last words: which package or file could not be fetched, and why.

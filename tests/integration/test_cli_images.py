@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+import contextlib
 import io
+import os
+import shutil
 import subprocess
 import tarfile
+import time
 
 import pytest
 
@@ -153,3 +157,31 @@ def test_a_container_that_removed_itself_holds_nothing(tuidock, context):
     tuidock.ok("run", "--rm", "--network", "none", "-v", "data:/data", "built:1")
     assert tuidock.ok("volume", "rm", "data") == "data\n"
     assert tuidock.ok("rmi", "built:1").startswith("Untagged: built:1\nDeleted: sha256:")
+
+
+@pytest.mark.network
+@pytest.mark.skipif(not shutil.which("mmdebstrap"), reason="needs mmdebstrap")
+def test_a_killed_bootstrap_leaves_no_process_and_no_mount(tuidock, paths):
+    process = tuidock.start("image", "bootstrap", "debian:bookworm")
+    for line in process.stderr:
+        if line.startswith(b"I: installing essential packages"):
+            break
+    time.sleep(1)
+    process.kill()
+    process.communicate()
+    deadline = time.monotonic() + 10
+    while _lives_on(paths.root):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    with open("/proc/self/mounts", encoding="utf-8") as mounts:
+        assert paths.root not in mounts.read()
+    assert tuidock.ok("image", "bootstrap", "hello-world") == "Made image: hello-world:latest\n"
+
+
+def _lives_on(root: str) -> bool:
+    """Whether a process that works below ``root`` is there."""
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        with contextlib.suppress(OSError), open(f"/proc/{name}/cmdline", "rb") as file:
+            if b"mmdebstrap" in (words := file.read()) and root.encode() in words:
+                return True
+    return False
