@@ -19,6 +19,7 @@ from engine.options import BootstrapOptions, BuildOptions
 from engine.runtime.launcher import Launcher
 from engine.store.database import Database
 from engine.store.journal import Journal
+from tests.support.leftovers import leftovers, remove_bridges
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -88,6 +89,8 @@ async def open_builder(paths: Paths) -> AsyncIterator[Builder]:
         yield builder
     finally:
         assert os.listdir(paths.staging) == [], "a build left something in staging"
+        remove_bridges([network.bridge for network in await builder.networks.list() if network.bridge])
+        assert leftovers(paths) == []
         builder.launcher.close()
         builder.database.close()
 
