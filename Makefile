@@ -6,7 +6,7 @@
 PYTHON ?= python3
 VENV := .venv
 ONLY ?=
-PYTEST_ARGS ?= -n auto
+PYTEST_ARGS ?= -n auto --dist loadfile
 
 # What the tests use of the machine. Only what is missing is installed.
 TEST_PACKAGES := busybox-static mmdebstrap tmux nftables iproute2 iptables skopeo umoci zstd procps \
