@@ -106,6 +106,7 @@ def _options(invocation: Invocation) -> BuildOptions:
         no_cache=invocation.switch("no-cache"),
         pull=invocation.switch("pull"),
         network=_network(invocation.text("network")),
+        platform=invocation.optional("platform"),
     )
 
 
@@ -146,6 +147,7 @@ BUILD = Command(
             default="default",
         ),
         switch("no-cache", "Do not use cache when building the image"),
+        text("platform", "Refuse to build for any other platform than this (os[/arch[/variant]])"),
         text(
             "progress",
             "Set type of progress output (auto, plain, tty, quiet)",

@@ -42,6 +42,7 @@ CONTAINER_FLAGS = (
     text("name", "Assign a name to the container"),
     text("network", "Connect a container to a network", kind="network", default="bridge", aliases=("net",)),
     number("pids-limit", "Tune container pids limit (set -1 for unlimited)"),
+    text("platform", "Refuse an image that is not for this platform (os[/arch[/variant]])"),
     switch("privileged", "Give extended privileges to this container"),
     many("publish", "Publish a container's port(s) to the host", "p"),
     switch("publish-all", "Publish all exposed ports to random ports", "P"),
@@ -93,6 +94,7 @@ def create_options(invocation: Invocation) -> CreateOptions:
         stop_signal=invocation.optional("stop-signal"),
         stop_timeout=invocation.number("stop-timeout"),
         resources=given.resources(),
+        platform=invocation.optional("platform"),
     )
 
 
