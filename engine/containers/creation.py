@@ -13,8 +13,8 @@ import msgspec
 
 from engine.containers.deletion import delete_container
 from engine.containers.folding import refreshed
-from engine.errors import Conflict, EngineError, InvalidInput, NotFound
-from engine.events import Message
+from engine.errors import Conflict, InvalidInput, NotFound
+from engine.events import Message, ignore_progress
 from engine.oci import platform as platforms
 from engine.records import Container, MountPoint
 from engine.runtime.bundle import layer_trees
@@ -61,14 +61,10 @@ async def create(parts: Parts, options: CreateOptions, progress: Progress) -> Co
     )
     try:
         container = _insert(parts, container, image, named=name is not None)
-    except EngineError:
+        await _make_or_delete(parts, container, layer_trees(parts.paths, image.chain_ids), progress)
+    except BaseException:
         for folder in reversed(made):
             os.rmdir(folder)
-        raise
-    try:
-        await _make_folders(parts, container, image, progress)
-    except BaseException:
-        await delete_container(parts, container, volumes=True, announce=False)
         raise
     parts.announce("create", container)
     return container
@@ -143,19 +139,37 @@ def _renamed(container: Container, name: str) -> Container:
     return msgspec.structs.replace(container, name=name)
 
 
-async def _make_folders(parts: Parts, container: Container, image: Image, progress: Progress) -> None:
-    lower = layer_trees(parts.paths, image.chain_ids)
+async def _make_or_delete(
+    parts: Parts, container: Container, lower: tuple[str, ...], progress: Progress
+) -> None:
+    try:
+        await make_folders(parts, container, lower, progress)
+    except BaseException:
+        await delete_container(parts, container, volumes=True, announce=False)
+        raise
+
+
+async def make_folders(
+    parts: Parts, container: Container, lower: tuple[str, ...], progress: Progress = ignore_progress
+) -> None:
+    """The volumes, filled, then the container's folder by rename: where it is, all is.
+
+    A create that was killed in between leaves a record alone; its first start calls this again.
+    """
     wanted = [point for point in container.mounts if point.type == "volume"]
     try:
-        make_container_folder(parts.paths.container(container.id), lower)
         for point in wanted:
             make_volume_folder(parts.paths, point.name)
+        no_copy = {spec.target for spec in container.options.mounts if spec.no_copy}
+        fresh = [point for point in wanted if point.target not in no_copy and not os.listdir(point.source)]
+        if fresh and lower:
+            await _copy_up(parts, lower, fresh, progress)
+        with staging(parts.paths) as folder:
+            make_container_folder(f"{folder}/new", lower)
+            os.rename(f"{folder}/new", parts.paths.container(container.id))
+            os.rmdir(folder)
     except OSError as error:
         raise store_failure(error.filename or parts.paths.containers, error) from error
-    no_copy = {spec.target for spec in container.options.mounts if spec.no_copy}
-    fresh = [point for point in wanted if point.target not in no_copy and not os.listdir(point.source)]
-    if fresh and lower:
-        await _copy_up(parts, lower, fresh, progress)
 
 
 async def _copy_up(parts: Parts, lower: tuple[str, ...], fresh: list[MountPoint], progress: Progress) -> None:

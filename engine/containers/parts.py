@@ -43,7 +43,7 @@ class Parts:
         self.volumes = VolumeRecords(paths, database)
         self.images = ImageRecords(paths, database)
         self.database = database
-        self._journal = journal
+        self.journal = journal
 
     @property
     def networks(self) -> Attachments:
@@ -52,7 +52,7 @@ class Parts:
 
     def announce(self, action: str, container: Container, **attributes: str) -> None:
         """One event about the container."""
-        self._journal.append(
+        self.journal.append(
             Event(
                 time=time.time_ns(),
                 type="container",
@@ -64,6 +64,6 @@ class Parts:
 
     def announce_volume(self, action: str, name: str) -> None:
         """One event about a volume."""
-        self._journal.append(
+        self.journal.append(
             Event(time=time.time_ns(), type="volume", action=action, id=name, attributes={"driver": "local"})
         )

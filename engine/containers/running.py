@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
+from engine.containers.creation import make_folders
 from engine.containers.folding import current
 from engine.containers.supervision import GONE, not_running, settle
 from engine.errors import CommandNotExecutable, CommandNotFound, Conflict, EngineError, InvalidInput, NotFound
@@ -43,6 +44,8 @@ async def start(
     """
     row = await current(parts, reference)
     await settle(parts, row.container)
+    if row.desired == CREATED and not os.path.isdir(parts.paths.container(row.container.id)):
+        await make_folders(parts, row.container, _lower(parts, row))
     try:
         with claimed(parts.paths.container(row.container.id)):
             row = await current(parts, row.container.id)
@@ -134,11 +137,7 @@ async def _start_claimed(
     parts: Parts, row: Row, options: AttachOptions | None, size: tuple[int, int] | None
 ) -> Session | None:
     container, paths = row.container, parts.paths
-    lower = tuple(paths.layer(chain_id) for chain_id, _ in parts.records.chain(row.chain_id))
-    if not os.path.isdir(paths.container_upper(container.id)):
-        raise NotFound(
-            "container folder", paths.container(container.id), remedy="remove it and create it again"
-        )
+    lower = _lower(parts, row)
     attachment = await _attachment(parts, container)
     try:
         _write_files(parts, container, attachment)
@@ -154,6 +153,10 @@ async def _start_claimed(
     except EngineError as error:
         _record_failure(parts, container, error)
         raise
+
+
+def _lower(parts: Parts, row: Row) -> tuple[str, ...]:
+    return tuple(parts.paths.layer(chain_id) for chain_id, _ in parts.records.chain(row.chain_id))
 
 
 async def _attachment(parts: Parts, container: Container) -> Attachment:

@@ -10,20 +10,22 @@ from typing import TYPE_CHECKING, Any
 
 from engine.containers.folding import refreshed
 from engine.errors import Conflict, RuntimeFailure
+from engine.options import EventFilter
 from engine.runtime.claim import until_claimable
+from engine.runtime.facts import LOST
 from engine.runtime.liveness import supervisor_pid
 from engine.runtime.session import attached, request
 
 if TYPE_CHECKING:
     from engine.containers.parts import Parts
     from engine.records import Container
-    from engine.runtime.session import Session
 
 GONE = (ConnectionRefusedError, FileNotFoundError, ConnectionResetError)
 """What connecting to a supervisor, or asking it, raises once it has ended."""
 
 _CLAIM_SECONDS = 10.0
 _SETTLE_SECONDS = 10.0
+_STEP = 0.002
 
 
 async def ask(parts: Parts, container: Container, body: dict[str, Any]) -> Any:
@@ -42,37 +44,44 @@ async def settle(parts: Parts, container: Container) -> None:
 
 async def wait_end(parts: Parts, container: Container, seconds: float | None) -> int | None:
     """The exit code when the container has ended and its end is recorded; None after ``seconds``."""
-    code: int | None = None
     try:
-        session = await attached(parts.paths.container_socket(container.id), {"op": "wait"})
-    except GONE:
-        pass  # it has ended meanwhile
-    else:
-        try:
-            async with asyncio.timeout(seconds):
-                code = await _exit_code(session)
-        except TimeoutError:
-            return None
-        finally:
-            session.close()
-    return await _recorded_end(parts, container, code)
-
-
-async def _exit_code(session: Session) -> int | None:
-    try:
-        return await session.wait()
-    except RuntimeFailure:
-        return None  # its supervisor was killed, and with it the container
-
-
-async def _recorded_end(parts: Parts, container: Container, code: int | None) -> int:
+        async with asyncio.timeout(seconds):
+            code = await _exit_code(parts, container)
+            # What it says, or its hanging up, is not yet the end: the lock is.
+            while supervisor_pid(parts.paths.container_lock(container.id)):  # noqa: ASYNC110 - a lock sets no Event
+                await asyncio.sleep(_STEP)
+    except TimeoutError:
+        return None
     # Somebody else may hold the claim, folding the same facts.
     await until_claimable(parts.paths.container(container.id), _CLAIM_SECONDS)
     row = parts.records.get(container.id)
     row = None if row is None else await refreshed(parts, row)
     if code is not None:
         return code
-    return 137 if row is None else row.container.state.exit_code
+    return await _told_exit_code(parts, container) if row is None else row.container.state.exit_code
+
+
+async def _exit_code(parts: Parts, container: Container) -> int | None:
+    """What the supervisor says; None if it has ended, or ends without a word."""
+    try:
+        session = await attached(parts.paths.container_socket(container.id), {"op": "wait"})
+    except GONE:
+        return None
+    try:
+        return await session.wait()
+    except RuntimeFailure:
+        return None
+    finally:
+        session.close()
+
+
+async def _told_exit_code(parts: Parts, container: Container) -> int:
+    """The exit code of a container that is gone already, with --rm: its last words are in the journal."""
+    code = LOST
+    wanted = EventFilter(follow=False, filters={"container": (container.id,), "event": ("die",)})
+    async for event in parts.journal.read(wanted):
+        code = int(event.attributes.get("exitCode", code))
+    return code
 
 
 def not_running(container: Container, reason: str) -> Conflict:

@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import signal
+import sys
 import time
 
 import pytest
@@ -312,3 +314,46 @@ async def test_remove_with_force_leaves_nothing(engine):
     assert os.listdir(engine.paths.staging) == []
     with pytest.raises(NotFound):
         await engine.containers.get(container.id)
+
+
+async def test_a_create_that_was_killed_is_finished_by_the_start(engine):
+    container = await engine.containers.create(sh("echo fine"))
+    shutil.rmtree(engine.paths.container(container.id))
+    session = await engine.containers.start_attached(container.id, AttachOptions(stdin=False))
+    assert await everything(session) == (0, b"fine\n", b"")
+
+
+async def test_a_container_whose_folder_was_never_made_can_be_removed(engine):
+    container = await engine.containers.create(sh("true"))
+    shutil.rmtree(engine.paths.container(container.id))
+    await engine.containers.remove(container.id, RemoveContainerOptions())
+    assert await engine.containers.list(ContainerFilter(all=True)) == ()
+
+
+async def test_a_run_syncs_the_disk_a_few_times_only(engine):
+    """Two promises (it exists, it is to run) and their first use of a fresh write-ahead log."""
+    script = (
+        "import asyncio, sys; from engine.paths import Paths; from engine.engine import Engine;"
+        " from engine.options import *\n"
+        "async def main():\n"
+        "    async with await Engine.open(Paths(root=sys.argv[1], run=sys.argv[2])) as engine:\n"
+        "        options = CreateOptions(image='busybox', command=('true',), network='none', auto_remove=True)\n"
+        "        container = await engine.containers.create(options)\n"
+        "        await engine.containers.start_attached(container.id, AttachOptions(stdin=False))\n"
+        "asyncio.run(main())"
+    )
+    command = ["strace", "-f", "-e", "trace=fsync,fdatasync,sync,syncfs", "-o", f"{engine.paths.run}/trace"]
+    arguments = [sys.executable, "-c", script, engine.paths.root, engine.paths.run]
+    process = await asyncio.create_subprocess_exec(*command, *arguments)
+    assert await process.wait() == 0
+    with open(f"{engine.paths.run}/trace") as file:
+        syncs = [line for line in file if "sync(" in line]
+    os.unlink(f"{engine.paths.run}/trace")
+    assert not any(" sync(" in line or "syncfs" in line for line in syncs)
+    assert len(syncs) <= 6
+
+
+async def test_waiting_many_times_over_always_finds_the_end(engine):
+    for code in range(8):
+        container = await started(engine, sh(f"sleep 0.2; exit {code}", auto_remove=code % 2 == 1))
+        assert await engine.containers.wait(container.id) == code
