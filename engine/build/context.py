@@ -89,7 +89,7 @@ def _read(path: str, shown: str) -> str:
 def _shown(path: str) -> str:
     """Relative to the current folder where that is shorter: what people typed."""
     relative = os.path.relpath(path)
-    return path if relative.startswith("..") else relative
+    return path if relative.startswith("..") or path == f"/{relative}" else relative
 
 
 def _ignore_patterns(dockerfile: str, folder: str) -> tuple[str, ...]:
