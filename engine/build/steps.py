@@ -84,7 +84,8 @@ def _copy_from(tree: SourceTree, operation: CopyOperation, root: str) -> None:
     for path in _selected(operation, tree):
         host_path = tree.host_path(tree.resolve(path))
         if operation.unpack and os.path.isfile(host_path) and is_archive(host_path):
-            unpack(host_path, placer.make_folders(operation.destination), given)
+            placer.make_folders(operation.destination)
+            unpack(host_path, SourceTree(root), operation.destination, given)
         else:
             placer.copy(tree, path, operation.destination)
     for content in operation.contents:

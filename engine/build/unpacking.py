@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from typing import TYPE_CHECKING, Any, cast
 
 from engine.errors import InvalidArchive
@@ -11,9 +12,11 @@ from engine.layer.place import Tree
 from engine.layer.tar_reader import TarReader
 
 if TYPE_CHECKING:
+    from engine.build.source import SourceTree
     from engine.layer.tar_reader import Entry
 
 _CHUNK = 1 << 20
+_HARD_LINK, _SYMBOLIC_LINK = "1", "2"
 
 
 def is_archive(path: str) -> bool:
@@ -25,17 +28,50 @@ def is_archive(path: str) -> bool:
         return False
 
 
-def unpack(path: str, target: str, owner: tuple[int, int] | None) -> None:
-    """Unpack the archive ``path`` into the folder ``target``; ``owner`` replaces the archive's owners."""
+def unpack(path: str, root: SourceTree, folder: str, owner: tuple[int, int] | None) -> None:
+    """Unpack the archive ``path`` into ``folder`` of the tree; ``owner`` replaces the archive's owners.
+
+    Links of the tree in the middle of a name are followed, inside the tree: /lib may be one.
+    """
     with open(path, "rb") as file:
         reader = _reader(file, path)
-        tree = Tree(target, path, whiteouts=False)
+        tree = Tree(root.root, path, whiteouts=False)
+        places = _Places(root, folder)
         try:
             for entry in reader:
+                entry.name = places.of(entry.name)
+                if entry.type == _HARD_LINK:
+                    entry.link = places.of(entry.link)
                 tree.put(_owned(entry, owner), reader)
+                if entry.type == _SYMBOLIC_LINK:
+                    places.forget()
             tree.finish()
         finally:
             tree.close()
+
+
+class _Places:
+    """Where names of an archive are in the tree, their folders resolved."""
+
+    def __init__(self, root: SourceTree, folder: str) -> None:
+        self._root = root
+        self._folder = folder
+        self._known: dict[bytes, bytes] = {}
+
+    def of(self, name: bytes) -> bytes:
+        """The name from the tree's root; one with ``..`` stays as it is, to be refused."""
+        parts = [part for part in name.split(b"/") if part not in {b"", b"."}]
+        if b".." in parts:
+            return name
+        above = b"/".join(parts[:-1])
+        if above not in self._known:
+            resolved = self._root.resolve(f"{self._folder}/{os.fsdecode(above)}")
+            self._known[above] = os.fsencode(resolved)
+        return b"/".join((self._known[above], *parts[-1:])) or b"."
+
+    def forget(self) -> None:
+        """A new link may lead known names elsewhere."""
+        self._known.clear()
 
 
 def _owned(entry: Entry, owner: tuple[int, int] | None) -> Entry:

@@ -240,6 +240,19 @@ async def test_add_unpacks_archives_by_content(builder: Builder, tmp_path: Path,
     assert (found["uid"], found["gid"], found["mode"]) == (7, 8, "0o640")
 
 
+async def test_add_follows_the_images_links_inside_the_image(builder: Builder, tmp_path: Path) -> None:
+    (tmp_path / "a.tar").write_bytes(archive({"link/a": b"x"}, "w"))
+    text = "FROM busybox\nRUN mkdir /real && ln -s /../real /link\nADD a.tar /\n"
+    files = await builder.files(await builder.build(text, tmp_path))
+    assert ("/real/a" in files, files["/link"]["type"]) == (True, "symlink")
+
+
+async def test_add_refuses_names_that_lead_out(builder: Builder, tmp_path: Path) -> None:
+    (tmp_path / "a.tar").write_bytes(archive({"../../out": b"x"}, "w"))
+    with pytest.raises(BuildFailed, match="leads out of the tree"):
+        await builder.build("FROM busybox\nADD a.tar /d/\n", tmp_path)
+
+
 async def test_copy_does_not_unpack(builder: Builder, tmp_path: Path) -> None:
     (tmp_path / "a.tar").write_bytes(archive({"a": b"x"}, "w"))
     assert "/d/a.tar" in await builder.files(await builder.build("FROM busybox\nCOPY a.tar /d/\n", tmp_path))
