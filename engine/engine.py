@@ -152,9 +152,9 @@ class Engine:
 def _make_folders(paths: Paths) -> None:
     for folder in (paths.root, paths.run):
         try:
-            os.makedirs(folder, mode=0o711, exist_ok=True)
+            os.makedirs(folder, mode=0o700, exist_ok=True)
             for name in ("containers", "volumes", "layers", "staging") if folder == paths.root else ():
-                os.makedirs(f"{folder}/{name}", mode=0o710, exist_ok=True)
+                os.makedirs(f"{folder}/{name}", mode=0o700, exist_ok=True)
         except PermissionError as error:
             raise PermissionRequired(
                 f"opening {folder}", remedy="run tuidock as root (sudo), or choose another --root"
