@@ -21,7 +21,7 @@ _SHORTEST_PAUSE = 0.05
 _TAIL = 6
 _BAR = 50
 _SEQUENCES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
-_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _PHASES = {"read": "Reading", "unpack": "Loading layer", "done": "Loaded"}
 
 
@@ -133,8 +133,8 @@ class Screen:
 
 
 def harmless(text: str) -> str:
-    """``text`` without escape sequences and control characters; tabs become spaces."""
-    return _CONTROLS.sub("", _SEQUENCES.sub("", text).expandtabs())
+    """``text`` as one line without escape sequences and control characters; tabs become spaces."""
+    return _CONTROLS.sub("", _SEQUENCES.sub("", text).expandtabs().replace("\n", " "))
 
 
 def _step_line(step: _Step, columns: int) -> str:
