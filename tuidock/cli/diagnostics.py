@@ -71,11 +71,11 @@ def wrong_arity(problem: str, spelling: str, command: Command) -> int:
     return FAILED
 
 
-def unknown_command(words: str, group: str, suggestion: str) -> int:
+def unknown_command(words: str, group: str, hint: str) -> int:
     """Explain that there is no such verb; the exit code is 1."""
     line(f"{PROGRAM}: unknown command: {PROGRAM} {words}")
-    if suggestion:
-        line(f"hint: did you mean '{PROGRAM} {suggestion}'?")
+    if hint:
+        line(f"hint: {hint}")
     if group:
         line(f"\nUsage:  {PROGRAM} {group} COMMAND")
     line(f"\nRun '{f'{PROGRAM} {group}'.strip()} --help' for more information")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from engine.errors import EngineError
 from tuidock.cli import diagnostics, flags, output, spellings
-from tuidock.cli.command import Command, Invocation, arity_problem
+from tuidock.cli.command import PROGRAM, Command, Invocation, arity_problem
 
 if TYPE_CHECKING:
     import socket
@@ -19,6 +19,10 @@ GLOBAL_FLAGS = (
     flags.switch("debug", "Show where an unexpected error came from", "D"),
     flags.text("root", "Folder of images, containers and volumes", default="/var/lib/tuidock"),
     flags.switch("version", "Print version information and quit", "v"),
+)
+_REGISTRY_VERBS = frozenset({"pull", "push", "login", "logout", "search"})
+_NO_REGISTRY = (
+    f"no registries yet: images come from '{PROGRAM} image bootstrap', 'load', 'import' and 'build'"
 )
 
 
@@ -148,6 +152,10 @@ def _unknown(spelling: str, rest: list[str]) -> int:
 
     group = spelling if spellings.group(spelling) else ""
     words = f"{spelling} {rest[0]}" if group else spelling
+    if words.rpartition(" ")[2] in _REGISTRY_VERBS:
+        return diagnostics.unknown_command(words, group, _NO_REGISTRY)
     known = [name for name in spellings.by_spelling() if name.startswith(f"{group} ") or not group]
     known += [] if group else [found.name for found in spellings.GROUPS]
-    return diagnostics.unknown_command(words, group, nearest(words, known))
+    found = nearest(words, known)
+    hint = f"did you mean '{PROGRAM} {found}'?" if found else ""
+    return diagnostics.unknown_command(words, group, hint)

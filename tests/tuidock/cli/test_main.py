@@ -122,3 +122,8 @@ def test_a_missing_build_context_is_named(run):
 def test_an_argument_that_is_no_text_is_refused(run):
     code, _, err = run("run", "image", "\udcff")
     assert (code, err) == (125, "tuidock: argument '\\udcff' is not valid UTF-8\n")
+
+
+@pytest.mark.parametrize("argv", [("pull", "busybox"), ("image", "push", "x")])
+def test_registry_verbs_say_where_images_come_from(run, argv):
+    assert "hint: no registries yet: images come from" in run(*argv)[2]
