@@ -217,7 +217,7 @@ class Container:
             self.listener.close()
             self.listener = None
         if self._lock is not None:
-            state.remove(self.bundle["run_dir"])
+            state.remove_run_dir(self.bundle["run_dir"])
             os.close(self._lock)
             self._lock = None
 

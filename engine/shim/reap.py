@@ -27,7 +27,7 @@ def reap(arguments: dict, _fds: list[int]) -> dict:  # type: ignore[type-arg]  #
     try:
         bundle = _read(f"{run_dir}/bundle.json")
         left = _bury(bundle) if bundle else []
-        state.remove(run_dir)  # while the lock is held: who waits for it then finds the name gone
+        state.remove_run_dir(run_dir)  # while the lock is held: who waits for it then finds the name gone
     finally:
         os.close(lock)
     return {"reaped": True, "left": left}

@@ -8,10 +8,18 @@ one with ``python -I -S`` and calls ``main``.
 from __future__ import annotations
 
 import os
+import select
+import signal
 import socket
+
+TYPE_CHECKING = False  # importing typing would cost every container half a megabyte
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
 
 _PACKET = 64
 _DESCRIPTORS = 253  # SCM_MAX_FD
+_IDLE = 0.003
+"""Seconds without a request before a child is forked in advance."""
 
 
 def fork_spawner() -> socket.socket:
@@ -35,7 +43,6 @@ def main(socket_fd: int) -> None:
     _leave_terminal(socket_fd)
     # Imported after the fork, while the front end goes on with its own imports.
     import gc
-    import signal
 
     from engine.shim import linux, supervisor, worker
 
@@ -50,23 +57,44 @@ def main(socket_fd: int) -> None:
     gc.collect()
     gc.freeze()  # a collection in a child would touch, and so copy, every shared page
     connection = socket.socket(fileno=socket_fd)
+    spare: socket.socket | None = None
     while True:
-        name, descriptors, _, _ = socket.recv_fds(connection, _PACKET, _DESCRIPTORS)
+        # The fork is made before anybody asks, but not while one request comes after the other.
+        if spare is None and not select.select([connection], [], [], _IDLE)[0]:
+            spare = _fork_spare(connection, handlers)
+        name, descriptors, _, _ = socket.recv_fds(connection, _PACKET, _DESCRIPTORS, socket.MSG_CMSG_CLOEXEC)
         if not name:
             os._exit(0)
-        for descriptor in descriptors:
-            os.set_inheritable(descriptor, False)  # Python 3.11 drops recv_fds's MSG_CMSG_CLOEXEC
-        handler = handlers.get(name.decode("ascii", "replace"))
-        if handler is not None and len(descriptors) >= 2 and os.fork() == 0:
+        with spare or _fork_spare(connection, handlers) as child:
+            spare = None
             try:
-                connection.detach()
-                os.close(socket_fd)
-                signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-                handler(descriptors)
-            finally:
-                os._exit(1)
+                socket.send_fds(child, [name], descriptors)
+            except OSError:
+                pass  # it was killed: the asker finds its answer socket closed
         for descriptor in descriptors:
             os.close(descriptor)
+
+
+def _fork_spare(
+    connection: socket.socket, handlers: Mapping[str, Callable[[list[int]], None]]
+) -> socket.socket:
+    """A child that waits for one request, does it and ends; it ends at once when this process does."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    if os.fork() == 0:
+        try:
+            connection.close()
+            ours.close()
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            flags = socket.MSG_CMSG_CLOEXEC
+            name, descriptors, _, _ = socket.recv_fds(theirs, _PACKET, _DESCRIPTORS, flags)
+            theirs.close()
+            handler = handlers.get(name.decode("ascii", "replace"))
+            if handler is not None and len(descriptors) >= 2:
+                handler(descriptors)
+        finally:
+            os._exit(1)
+    theirs.close()
+    return ours
 
 
 def _leave_terminal(socket_fd: int) -> None:

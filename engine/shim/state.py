@@ -21,7 +21,7 @@ def take_lock(path: str) -> int | None:
     while True:
         os.makedirs(os.path.dirname(path), 0o700, exist_ok=True)
         try:
-            fd = _lock(path)
+            fd = _lock(path, os.O_CREAT)
         except FileNotFoundError:
             continue  # a cleaner removed the folder in between
         if fd is None:
@@ -32,11 +32,9 @@ def take_lock(path: str) -> int | None:
 
 
 def take_lock_of_dead(path: str) -> int | None:
-    """As ``take_lock``, for who cleans up: None also if there is nothing to clean."""
-    if not os.path.isdir(os.path.dirname(path)):
-        return None
+    """As ``take_lock``, for who cleans up: None also if there is nothing to clean, and nothing is made."""
     try:
-        fd = _lock(path)
+        fd = _lock(path, 0)
     except FileNotFoundError:
         return None
     if fd is not None and not _is_at(fd, path):
@@ -45,8 +43,8 @@ def take_lock_of_dead(path: str) -> int | None:
     return fd
 
 
-def _lock(path: str) -> int | None:
-    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+def _lock(path: str, create: int) -> int | None:
+    fd = os.open(path, os.O_RDWR | os.O_CLOEXEC | create, 0o600)
     try:
         fcntl.lockf(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except (BlockingIOError, PermissionError):
@@ -123,6 +121,21 @@ def remove(path: str) -> None:
             os.rmdir(path)
         else:
             os.unlink(path)
+    except OSError:
+        pass
+
+
+def remove_run_dir(run_dir: str) -> None:
+    """Remove a run folder whose lock this process holds: the lock last, so that it guards all the rest.
+
+    Who starts the container in between makes a lock of its own: then the folder stays, for that.
+    """
+    for name in os.listdir(run_dir):
+        if name != "lock":
+            remove(f"{run_dir}/{name}")
+    remove(f"{run_dir}/lock")
+    try:
+        os.rmdir(run_dir)
     except OSError:
         pass
 

@@ -142,7 +142,8 @@ class Supervisor:
         state.append_event(bundle, "die", exitCode=str(code))
         if bundle.get("auto_remove"):
             for path in bundle.get("remove_paths", ()):
-                state.remove(path)
+                if path != bundle["run_dir"]:  # that goes with the lock
+                    state.remove(path)
             state.append_event(bundle, "destroy")
 
     def _end(self, client: Client, body: bytes) -> None:

@@ -72,3 +72,12 @@ def test_removal_of_a_link_keeps_its_target(tmp_path):
     (tmp_path / "link").symlink_to(tmp_path / "target")
     state.remove(str(tmp_path / "link"))
     assert os.listdir(tmp_path) == ["target"]
+
+
+def test_run_folder_goes_with_its_lock(tmp_path):
+    run = tmp_path / "run"
+    assert state.take_lock(str(run / "lock")) is not None
+    (run / "bundle.json").touch()
+    (run / "socket").touch()
+    state.remove_run_dir(str(run))
+    assert os.listdir(tmp_path) == []
