@@ -102,9 +102,11 @@ def _decompressor(compression: str) -> Callable[[io.BufferedReader], object]:
 
 def _corruption_errors(compression: str) -> tuple[type[Exception], ...]:
     if compression == GZIP:
+        from gzip import BadGzipFile
+
         from isal import isal_zlib
 
-        return (isal_zlib.error, zlib.error, EOFError, OSError)
+        return (cast("type[Exception]", isal_zlib.error), zlib.error, EOFError, BadGzipFile)
     if compression == ZSTD:
         import zstandard
 
