@@ -13,7 +13,7 @@ import socket
 import sys
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from textual import constants, work
+from textual import constants, events, work
 from textual.app import App
 from textual.binding import Binding, BindingType
 
@@ -25,6 +25,7 @@ from tuidock.screens.main import MainScreen
 from tuidock.screens.palette import ActionProvider
 from tuidock.terminal import LendableDriver, die_by_signals
 from tuidock.theming import DEFAULT, load_themes
+from tuidock.turnstile import Turnstile
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -63,6 +64,7 @@ class TuidockApp(App[tuple[int, int]], inherit_bindings=False):
         self.themes = load_themes()
         super().__init__(driver_class=driver_class)
         self.paths = paths
+        self.turnstile = Turnstile(self)
         self._spawner = spawner
         self._settings_path = settings_path or settings.settings_path(os.environ)
         self.settings = settings.load(self._settings_path)
@@ -80,7 +82,21 @@ class TuidockApp(App[tuple[int, int]], inherit_bindings=False):
         """The main screen is the default one: it is painted first."""
         return self.main_screen
 
+    async def on_event(self, event: events.Event) -> None:
+        """Keys go through the turnstile, all else as ever."""
+        if isinstance(event, events.Key) and not event.is_forwarded:
+            self.turnstile.take(event)
+        else:
+            await super().on_event(event)
+
+    async def _route_key(self, key: events.Key) -> None:
+        await super().on_event(key)
+
+    def on_key_passed(self) -> None:
+        self.turnstile.passed()
+
     def on_mount(self) -> None:
+        self.run_worker(self.turnstile.run(self._route_key), group="keys")
         if not self.settings.greeted:
             self.main_screen.say("? help · : commands · q quit", "hint")
             self._remember(self.settings._replace(greeted=True))

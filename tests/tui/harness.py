@@ -12,6 +12,8 @@ import time
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, TypeVar
 
+from textual.events import Key
+
 from tuidock.app import TuidockApp
 from tuidock.messages import ContainersListed, ImagesListed
 
@@ -58,25 +60,38 @@ class Tui:
 
     async def press(self, *keys: str) -> None:
         await self.pilot.press(*keys)
+        await self.until(lambda: self.app.turnstile.idle, "the keys to be dealt with")
+
+    async def burst(self, *keys: str) -> None:
+        """All ``keys`` at once, as a slow line or an impatient hand delivers them."""
+        for key in keys:
+            self.app.post_message(Key(key, key if len(key) == 1 else None))
+        await self.pilot.pause()
+        await self.until(lambda: self.app.turnstile.idle, "the keys to be dealt with")
 
     async def type(self, text: str) -> None:
         names = {" ": "space", "/": "slash", ":": "colon", "-": "minus", ".": "full_stop", "=": "equals_sign"}
-        await self.pilot.press(*(names.get(character, character) for character in text))
+        await self.press(*(names.get(character, character) for character in text))
 
-    async def seen(self, kind: type[_Fact], condition: Callable[[_Fact], bool] = lambda _: True) -> _Fact:
+    async def seen(
+        self,
+        kind: type[_Fact],
+        condition: Callable[[_Fact], bool] = lambda _: True,
+        patience: float = PATIENCE,
+    ) -> _Fact:
         """The first fact of ``kind`` that holds, from the start of the app on, once it has come."""
 
         def found() -> _Fact | None:
             return next((fact for fact in self.facts if isinstance(fact, kind) and condition(fact)), None)
 
-        await self.until(lambda: found() is not None, f"a {kind.__name__}")
+        await self.until(lambda: found() is not None, f"a {kind.__name__}", patience)
         fact = found()
         assert fact is not None
         return fact
 
-    async def until(self, condition: Callable[[], object], what: str) -> None:
+    async def until(self, condition: Callable[[], object], what: str, patience: float = PATIENCE) -> None:
         """Let the app work until ``condition`` holds."""
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + patience
         while not condition():
             if time.monotonic() > deadline:
                 raise AssertionError(f"waited in vain for {what}; on the screen:\n{self.text}")

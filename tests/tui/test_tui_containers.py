@@ -93,13 +93,29 @@ async def test_the_dialog_opens_before_its_preview_and_takes_keys_typed_ahead(
 ):
     await _running(engine, "web")
     async with open_tui(paths) as tui:
-        # all in one go, as a paste or an impatient hand sends them
-        await tui.press("d", "s", "R", "2", "q")
-        await tui.pilot.pause()
+        await tui.burst("d", "s", "R", "2", "q")
         assert tui.app.is_running
         assert tui.screen.tab == "containers"
         assert (await engine.containers.get("web")).state.running
         assert not [fact for fact in tui.facts if isinstance(fact, ActionFinished)]
+
+
+async def test_keys_typed_ahead_of_a_text_field_go_into_it(
+    paths: Paths, engine: Engine, busybox_image: Image
+):
+    await _running(engine, "web")
+    async with open_tui(paths) as tui:
+        await tui.burst("slash", "s", "q", "d")
+        assert tui.app.is_running
+        assert tui.screen.table.filter_text == "sqd"
+        assert (await engine.containers.get("web")).state.running
+
+
+async def test_keys_typed_ahead_of_a_form_go_into_it(paths: Paths, engine: Engine, busybox_image: Image):
+    async with open_tui(paths) as tui:
+        await tui.burst("b", "ctrl+u", "q", "s", "tab", "ctrl+u", "d")
+        assert tui.app.screen.query_one("#folder").value == "qs"  # type: ignore[attr-defined]
+        assert tui.app.screen.query_one("#tag").value == "d"  # type: ignore[attr-defined]
 
 
 async def test_marks_hidden_by_the_filter_are_counted_and_named(
