@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     from bench.peers import Peer
 
+_SETTLE_SECONDS = 0.3
+
 
 @dataclass(frozen=True)
 class Case:
@@ -83,6 +85,8 @@ def measure(case: Case, peers: Sequence[Peer]) -> tuple[list[Samples], dict[str,
 
 def _round(case: Case, peer: Peer) -> float:
     case.before(peer)
+    # What the one before left to the kernel (namespaces, cgroups) is not billed to the next.
+    time.sleep(_SETTLE_SECONDS)
     return case.timer(peer) if case.timer else timed(peer, case.command(peer))
 
 
