@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from engine.containers.deletion import delete_container
-from engine.containers.folding import refreshed
+from engine.containers.folding import current, refreshed
 from engine.errors import Conflict, InvalidInput, NotFound
 from engine.events import Message, ignore_progress
 from engine.oci import platform as platforms
@@ -32,6 +32,9 @@ if TYPE_CHECKING:
     from engine.events import Progress
     from engine.options import CreateOptions
     from engine.records import Image
+
+PEER = "container:"
+"""How a network mode begins that joins the network of another container."""
 
 _ATTEMPTS = 8
 
@@ -88,6 +91,8 @@ async def _check(parts: Parts, options: CreateOptions) -> None:
     capability_names(options.cap_add, options.cap_drop, privileged=options.privileged)
     check_resources(options.resources, read_host())
     await parts.networks.check(options.network)
+    if options.network.startswith(PEER):
+        await current(parts, options.network.removeprefix(PEER))
     if options.init:
         find_init()
     if options.restart.name != "no" or options.health is not None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from engine.containers.creation import make_folders
+from engine.containers.creation import PEER, make_folders
 from engine.containers.folding import current
 from engine.containers.supervision import GONE, not_running, settle
 from engine.errors import CommandNotExecutable, CommandNotFound, Conflict, EngineError, InvalidInput, NotFound
@@ -22,6 +22,7 @@ from engine.runtime.init import find_init
 from engine.runtime.initlayer import host_devices
 from engine.runtime.session import attached
 from engine.store.container_records import CREATED
+from engine.store.locks import store_failure
 
 if TYPE_CHECKING:
     from engine.containers.parts import Parts
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     from engine.runtime.session import Session
     from engine.store.container_records import Row
 
-_PEER = "container:"
 _EXIT_CODES = ((CommandNotFound, 127), (CommandNotExecutable, 126), (EngineError, 128))
 
 
@@ -137,13 +137,12 @@ async def _start_claimed(
     parts: Parts, row: Row, options: AttachOptions | None, size: tuple[int, int] | None
 ) -> Session | None:
     container, paths = row.container, parts.paths
-    lower = _lower(parts, row)
     attachment = await _attachment(parts, container)
     try:
         _write_files(parts, container, attachment)
         parts.records.set_running(container.id, attachment.ports, attachment.endpoints)
         _forget_last_run(paths, container.id)
-        bundle = container_bundle(paths, container, _surroundings(container, lower, attachment, size))
+        bundle = container_bundle(paths, container, _surroundings(parts, row, attachment, size))
         return await parts.launcher.supervise(
             bundle,
             attach=options is not None,
@@ -162,8 +161,8 @@ def _lower(parts: Parts, row: Row) -> tuple[str, ...]:
 async def _attachment(parts: Parts, container: Container) -> Attachment:
     options = container.options
     peer = None
-    if options.network.startswith(_PEER):
-        peer = (await current(parts, options.network.removeprefix(_PEER))).container
+    if options.network.startswith(PEER):
+        peer = (await current(parts, options.network.removeprefix(PEER))).container
     return await parts.networks.attach(
         container.id,
         container.name,
@@ -177,12 +176,14 @@ async def _attachment(parts: Parts, container: Container) -> Attachment:
 
 
 def _surroundings(
-    container: Container, lower: tuple[str, ...], attachment: Attachment, size: tuple[int, int] | None
+    parts: Parts, row: Row, attachment: Attachment, size: tuple[int, int] | None
 ) -> Surroundings:
+    container = row.container
+    peer = parts.records.get(attachment.files_of) if attachment.files_of else None
     return Surroundings(
         cgroups=read_host(),
-        lower=lower,
-        hostname=container_hostname(container),
+        lower=_lower(parts, row),
+        hostname=container_hostname(peer.container if peer else container),
         attachment=attachment,
         host_devices=tuple(host_devices()) if container.options.privileged else (),
         init_path=find_init() if container.options.init else None,
@@ -198,11 +199,14 @@ def _write_files(parts: Parts, container: Container, attachment: Attachment) -> 
         (parts.paths.container_resolv_conf(container.id), attachment.resolv_conf),
         (parts.paths.container_hostname(container.id), f"{container_hostname(container)}\n"),
     )
-    for path, text in texts:
-        # In place: a container that joined this one's network has the same inode bound.
-        with open(path, "w", encoding="utf-8", errors="surrogateescape") as file:
-            os.fchmod(file.fileno(), 0o644)
-            file.write(text)
+    try:
+        for path, text in texts:
+            # In place: a container that joined this one's network has the same inode bound.
+            with open(path, "w", encoding="utf-8", errors="surrogateescape") as file:
+                os.fchmod(file.fileno(), 0o644)
+                file.write(text)
+    except OSError as error:
+        raise store_failure(path, error) from error
 
 
 def _forget_last_run(paths: Paths, container_id: str) -> None:

@@ -23,10 +23,13 @@ if TYPE_CHECKING:
 
     from engine.paths import Paths
     from engine.records import Container
+    from engine.runtime.mounts import MountPlan
 
 VERSION = 1
 _NEW = ("pid", "mount", "uts", "ipc", "cgroup")
 _DEVICE_CAPABILITY = "MKNOD"
+_SYSCTLS = {"net.ipv4.ip_unprivileged_port_start": "0", "net.ipv4.ping_group_range": "0 2147483647"}
+"""Docker's, for a network namespace of one's own: any user may bind port 80 and ping."""
 
 
 class Surroundings(Record, frozen=True, kw_only=True):
@@ -69,10 +72,8 @@ def container_bundle(paths: Paths, container: Container, around: Surroundings) -
         "namespaces": namespaces(around.attachment),
         "netns_of": around.attachment.netns_of,
         "hostname": around.hostname,
-        "mounts": [msgspec.to_builtins(mount) for mount in plan.mounts],
-        "devices": device_nodes(around.host_devices),
-        "masked_paths": list(plan.masked_paths),
-        "readonly_paths": list(plan.readonly_paths),
+        "sysctls": dict(_SYSCTLS) if around.attachment.new_namespace else {},
+        **_view(plan, around),
         "process": process,
         "init_path": around.init_path,
         "cgroup": _cgroup(container, around),
@@ -89,6 +90,15 @@ def _cgroup(container: Container, around: Surroundings) -> dict[str, object]:
     options = container.options
     plan = cgroup_plan(around.cgroups, container.id, options.resources, privileged=options.privileged)
     return plan.bundle()
+
+
+def _view(plan: MountPlan, around: Surroundings) -> dict[str, Any]:
+    return {
+        "mounts": [msgspec.to_builtins(mount) for mount in plan.mounts],
+        "devices": device_nodes(around.host_devices),
+        "masked_paths": list(plan.masked_paths),
+        "readonly_paths": list(plan.readonly_paths),
+    }
 
 
 def _rootfs(paths: Paths, container: Container, around: Surroundings) -> dict[str, Any]:

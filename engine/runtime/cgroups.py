@@ -53,6 +53,8 @@ class HostCgroups(msgspec.Struct, frozen=True, kw_only=True):
     cpuset: tuple[str, str] = ("", "")
     """cpus and mems of the v1 cpuset root, which a child has to copy before anything can join it."""
 
+    systemd: bool = False
+    """Whether systemd is pid 1: on a hybrid host it tracks services by the v2 hierarchy too."""
     swap_accounting: bool = False
     """Whether v1's memory controller counts swap."""
 
@@ -153,16 +155,16 @@ def cgroup_plan(
     if host.pure:
         return _unified_plan(host, container_id, resources)
     parts = [_v1_part(host, one, container_id, resources, privileged) for one in _used(host, resources)]
-    supervisors = [f"{one.mount}/{PARENT}/{_SUPERVISORS}" for one in host.hierarchies if one.name]
+    supervisors = _supervisor_groups(host)
     memory, freezes = host.find("memory"), host.find("freezer")
     return CgroupPlan(
-        create=(*_flat(part.create for part in parts), *_parents(supervisors)),
+        create=(*_flat(part.create for part in parts), *_parents(folder for folder, _ in supervisors)),
         writes=tuple(_flat(part.writes for part in parts)),
         procs=tuple(_flat(part.procs for part in parts)),
         members=tuple(_flat(part.members for part in parts)),
         freezer=(1, f"{freezes.mount}/{PARENT}/{container_id}") if freezes else None,
         memory_events=f"{memory.mount}/{PARENT}/{container_id}/memory.oom_control" if memory else None,
-        supervisor_procs=tuple(f"{folder}/tasks" for folder in supervisors),
+        supervisor_procs=tuple(f"{folder}/{file}" for folder, file in supervisors),
     )
 
 
@@ -176,10 +178,7 @@ def procs_file(host: HostCgroups, container_id: str) -> str | None:
 
 def session_procs(host: HostCgroups) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """For long work outside containers: the directories to make, and the files to join by."""
-    if host.pure:
-        folders = [f"{host.unified}/{PARENT}/{_SUPERVISORS}"]
-    else:
-        folders = [f"{one.mount}/{PARENT}/{_SUPERVISORS}" for one in host.hierarchies if one.name]
+    folders = [folder for folder, _ in _supervisor_groups(host)]
     return tuple(_parents(folders)), tuple(f"{folder}/cgroup.procs" for folder in folders)
 
 
@@ -197,6 +196,7 @@ def visible_mounts(host: HostCgroups, container_id: str) -> tuple[tuple[str, str
 def read_host() -> HostCgroups:
     """What this machine has now: a few small reads."""
     host = parse_mountinfo(_read("/proc/self/mountinfo"))
+    host = msgspec.structs.replace(host, systemd=os.path.isdir("/run/systemd/system"))
     if host.pure:
         available = tuple(_read(f"{host.unified}/cgroup.controllers").split())
         passed = set(_read(f"{host.unified}/cgroup.subtree_control").split())
@@ -210,6 +210,14 @@ def read_host() -> HostCgroups:
         return host
     root = (_read(f"{cpuset.mount}/cpuset.cpus").strip(), _read(f"{cpuset.mount}/cpuset.mems").strip())
     return msgspec.structs.replace(host, cpuset=root)
+
+
+def _supervisor_groups(host: HostCgroups) -> list[tuple[str, str]]:
+    """Folder and joining file, where a caller's service manager does not look for its own."""
+    groups = [(f"{one.mount}/{PARENT}/{_SUPERVISORS}", "tasks") for one in host.hierarchies if one.name]
+    if host.unified and (host.pure or host.systemd):
+        groups.append((f"{host.unified}/{PARENT}/{_SUPERVISORS}", "cgroup.procs"))
+    return groups
 
 
 def _used(host: HostCgroups, resources: Resources) -> list[Hierarchy]:

@@ -5,6 +5,7 @@ import os
 import pytest
 
 from engine.engine import Engine
+from engine.errors import NotFound
 from engine.options import Resources
 from engine.runtime.attachment import Attachment
 from engine.runtime.bundle import Surroundings, container_bundle
@@ -39,9 +40,20 @@ async def test_the_host_network_is_shared_on_request(engine):
 async def test_a_container_can_join_anothers_network(engine):
     other = await started(engine, sh("sleep 60"))
     mode = f"container:{other.name}"
-    assert await out(engine, "readlink /proc/self/ns/net", network=mode) == [
-        os.readlink(f"/proc/{other.state.pid}/ns/net")
+    assert await out(engine, "readlink /proc/self/ns/net; hostname", network=mode) == [
+        os.readlink(f"/proc/{other.state.pid}/ns/net"),
+        other.id[:12],
     ]
+
+
+async def test_joining_the_network_of_nobody_is_refused(engine):
+    with pytest.raises(NotFound, match="No such container: nobody"):
+        await engine.containers.create(sh("true", network="container:nobody"))
+
+
+async def test_any_user_may_bind_a_low_port_and_ping(engine):
+    script = "cat /proc/sys/net/ipv4/ip_unprivileged_port_start /proc/sys/net/ipv4/ping_group_range"
+    assert await out(engine, script) == ["0", "0\t2147483647"]
 
 
 async def test_the_command_is_process_one_and_sees_no_other(engine):

@@ -59,6 +59,14 @@ def test_v1_supervisors_leave_their_callers_systemd_group():
     assert plan.supervisor_procs == ("/sys/fs/cgroup/systemd/tuidock/supervisors/tasks",)
 
 
+def test_under_systemd_a_hybrid_host_has_them_leave_the_v2_group_too():
+    host = msgspec.structs.replace(parse_mountinfo(HYBRID), systemd=True)
+    assert cgroup_plan(host, "c1", Resources()).supervisor_procs == (
+        "/sys/fs/cgroup/systemd/tuidock/supervisors/tasks",
+        "/sys/fs/cgroup/unified/tuidock/supervisors/cgroup.procs",
+    )
+
+
 def test_v1_denies_devices_before_it_allows_some():
     writes = [w for w in cgroup_plan(parse_mountinfo(HYBRID), "c1", Resources()).writes if "devices" in w[0]]
     assert writes[0] == ("/sys/fs/cgroup/devices/tuidock/c1/devices.deny", "a")
