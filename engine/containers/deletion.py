@@ -10,7 +10,7 @@ import os
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from engine.errors import Conflict, NotFound
+from engine.errors import Conflict, NotFound, StoreFailure
 from engine.store.locks import staging
 
 if TYPE_CHECKING:
@@ -28,10 +28,16 @@ async def delete_container(
     with staging(paths) as folder:
         with suppress(FileNotFoundError):  # never made, or removed by its supervisor
             os.rename(paths.container(container.id), f"{folder}/container")
-        deleted = parts.records.delete(container.id)
         run = paths.container_run(container.id)
-        doomed = [folder, run] if os.path.isdir(run) else [folder]
-        freed = await parts.launcher.work(_REMOVE, {"paths": doomed})
+        doomed = {"paths": [folder, run] if os.path.isdir(run) else [folder]}
+        try:
+            deleted = parts.records.delete(container.id)
+        except StoreFailure:
+            # On a full disk: what has to go anyway goes first, which makes room for the record's end.
+            freed = await parts.launcher.work(_REMOVE, doomed)
+            deleted = parts.records.delete(container.id)
+        else:
+            freed = await parts.launcher.work(_REMOVE, doomed)
     if deleted and announce:
         parts.announce("destroy", container)
     if container.options.auto_remove if volumes is None else volumes:

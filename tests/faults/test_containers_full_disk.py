@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+import os
+import subprocess
+
+import pytest
+
+from engine.engine import Engine
+from engine.errors import StoreFailure
+from engine.options import BootstrapOptions, ContainerFilter, RemoveContainerOptions
+from engine.paths import Paths
+from tests.support.containers import sh
+
+pytestmark = pytest.mark.root
+
+
+@pytest.fixture
+async def small_engine(short_folder):
+    """An engine whose root is a file system of 24 MB, with busybox in it."""
+    root = f"{short_folder}/small"
+    os.mkdir(root)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", root], check=True)
+    engine = await Engine.open(Paths(root=f"{root}/root", run=f"{short_folder}/run"))
+    try:
+        await engine.images.bootstrap(BootstrapOptions(name="busybox"), lambda _fact: None)
+        yield engine
+        for container in await engine.containers.list(ContainerFilter(all=True)):
+            await engine.containers.remove(container.id, RemoveContainerOptions(force=True, volumes=True))
+    finally:
+        await engine.close()
+        subprocess.run(["umount", "-l", root], check=True)
+
+
+def fill(engine: Engine) -> str:
+    path = f"{engine.paths.root}/ballast"
+    with open(path, "wb", buffering=0) as file:
+        size = 1 << 20
+        while size:
+            try:
+                file.write(b"\0" * size)
+            except OSError:
+                size //= 2
+    return path
+
+
+async def test_create_on_a_full_disk_explains_itself_and_leaves_nothing(small_engine):
+    ballast = fill(small_engine)
+    with pytest.raises(StoreFailure, match=r"full|No space left") as caught:
+        await small_engine.containers.create(sh("true"))
+    assert caught.value.remedy
+    os.unlink(ballast)
+    assert await small_engine.containers.list(ContainerFilter(all=True)) == ()
+    assert os.listdir(small_engine.paths.containers) == []
+
+
+async def test_start_on_a_full_disk_explains_itself_and_can_be_tried_again(small_engine):
+    container = await small_engine.containers.create(sh("exit 3"))
+    ballast = fill(small_engine)
+    with pytest.raises(StoreFailure, match=r"full|No space left"):
+        await small_engine.containers.start(container.id)
+    os.unlink(ballast)
+    await small_engine.containers.start(container.id)
+    assert await small_engine.containers.wait(container.id) == 3
+
+
+async def test_a_container_can_be_removed_from_a_full_disk(small_engine):
+    container = await small_engine.containers.create(sh("dd if=/dev/zero of=/big bs=1M count=4"))
+    await small_engine.containers.start(container.id)
+    await small_engine.containers.wait(container.id)
+    ballast = fill(small_engine)
+    await small_engine.containers.remove(container.id, RemoveContainerOptions())
+    assert await small_engine.containers.list(ContainerFilter(all=True)) == ()
+    os.unlink(ballast)
