@@ -15,6 +15,12 @@ def parse(text: str) -> bytes:
     return bytes(_key(name) for name in text.split(","))
 
 
+def checked(text: str) -> str:
+    """``text`` itself, the default for an empty one; ValueError if it holds what is no key."""
+    parse(text or DEFAULT)
+    return text or DEFAULT
+
+
 def _key(name: str) -> int:
     if len(name) == 1 and name.isascii():
         return ord(name)
@@ -26,7 +32,7 @@ def _key(name: str) -> int:
             return ord(letter) - ord("a") + 1
         if letter in _CONTROLS:
             return _CONTROLS[letter]
-    raise ValueError(f"invalid detach keys: unknown character: '{name}'")
+    raise ValueError(f"unknown character: '{name}'")
 
 
 class DetachKeys:

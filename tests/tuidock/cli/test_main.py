@@ -70,6 +70,10 @@ def test_arity_is_told_in_dockers_words(run, argv, problem):
         (("-d", "-a", "stdout"), "tuidock: conflicting options: cannot specify both --attach and --detach"),
         (("-v", "/a:/x", "--tmpfs", "/x"), "tuidock: Duplicate mount point: /x"),
         (("-m", "abc"), 'invalid argument "abc" for "-m, --memory" flag: invalid size: \'abc\''),
+        (
+            ("--detach-keys", "foo"),
+            'invalid argument "foo" for "--detach-keys" flag: unknown character: \'foo\'',
+        ),
         (("--network-alias", "x"), "unknown flag: --network-alias"),
     ],
 )

@@ -11,6 +11,7 @@ from tuidock.cli import diagnostics, output, terminal
 from tuidock.cli.attachment import Attachment, Session, attend, check_terminal
 from tuidock.cli.command import CannotStart, Command, Invocation, SpecError
 from tuidock.cli.detach_keys import DEFAULT as DEFAULT_DETACH_KEYS
+from tuidock.cli.detach_keys import checked
 from tuidock.cli.flags import many, switch, text
 from tuidock.cli.specs import variables
 
@@ -18,8 +19,11 @@ if TYPE_CHECKING:
     from engine.engine import Engine
     from engine.records import Container
 
-_DETACH_KEYS = text(
-    "detach-keys", "Override the key sequence for detaching a container", default=DEFAULT_DETACH_KEYS
+DETACH_KEYS = text(
+    "detach-keys",
+    "Override the key sequence for detaching a container",
+    default=DEFAULT_DETACH_KEYS,
+    convert=checked,
 )
 _SIG_PROXY = switch("sig-proxy", "Proxy all received signals to the process", default=True)
 
@@ -147,7 +151,7 @@ START = Command(
     run=_start,
     flags=(
         switch("attach", "Attach STDOUT/STDERR and forward signals", "a"),
-        _DETACH_KEYS,
+        DETACH_KEYS,
         switch("interactive", "Attach container's STDIN", "i"),
     ),
     fewest=1,
@@ -157,7 +161,7 @@ START = Command(
 ATTACH = Command(
     usage="[OPTIONS] CONTAINER",
     run=_attach,
-    flags=(_DETACH_KEYS, switch("no-stdin", "Do not attach STDIN"), _SIG_PROXY),
+    flags=(DETACH_KEYS, switch("no-stdin", "Do not attach STDIN"), _SIG_PROXY),
     fewest=1,
     most=1,
 )
@@ -166,7 +170,7 @@ EXEC = Command(
     run=_exec,
     flags=(
         switch("detach", "Detached mode: run command in the background", "d"),
-        _DETACH_KEYS,
+        DETACH_KEYS,
         many("env", "Set environment variables", "e", convert=variables.environment_variable),
         many("env-file", "Read in a file of environment variables"),
         switch("interactive", "Keep STDIN open even if not attached", "i"),

@@ -11,8 +11,8 @@ from engine.options import AttachOptions, CreateOptions, RemoveContainerOptions
 from tuidock.cli import diagnostics, output, terminal
 from tuidock.cli.attachment import Attachment, attend, check_terminal
 from tuidock.cli.command import Command, Invocation, SpecError
+from tuidock.cli.commands.attached import DETACH_KEYS
 from tuidock.cli.commands.container_flags import CONTAINER_FLAGS, create_options
-from tuidock.cli.detach_keys import DEFAULT as DEFAULT_DETACH_KEYS
 from tuidock.cli.flags import many, switch, text
 from tuidock.cli.progress import reporting
 
@@ -47,7 +47,7 @@ _RUN_FLAGS = (
     *_COMMON_FLAGS,
     many("attach", "Attach to STDIN, STDOUT or STDERR", "a", convert=_stream),
     switch("detach", "Run container in background and print container ID", "d"),
-    text("detach-keys", "Override the key sequence for detaching a container", default=DEFAULT_DETACH_KEYS),
+    DETACH_KEYS,
     switch("sig-proxy", "Proxy received signals to the process", default=True),
 )
 
