@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from textual import constants, events, work
 from textual.app import App
 from textual.binding import Binding, BindingType
+from textual.worker import Worker, WorkerState
 
 from engine.errors import EngineError
 from tuidock import keys, settings
 from tuidock.feed import Feed
-from tuidock.messages import EngineFailed, EngineOpened
+from tuidock.messages import EngineFailed, EngineOpened, innermost
 from tuidock.screens.main import MainScreen
 from tuidock.screens.palette import ActionProvider
 from tuidock.terminal import LendableDriver, die_by_signals
@@ -115,6 +116,12 @@ class TuidockApp(App[tuple[int, int]], inherit_bindings=False):
         self.main_screen.engine_opened(self.engine, feed)
         self.main_screen.post_message(EngineOpened())
         await feed.run()
+
+    def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
+        """What went wrong in the background is told, never lost."""
+        error = event.worker.error
+        if event.state is WorkerState.ERROR and error is not None:
+            self.main_screen.post_message(EngineFailed(innermost(error)))
 
     async def on_unmount(self) -> None:
         if self.engine is not None:

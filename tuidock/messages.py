@@ -30,9 +30,16 @@ class EngineOpened(Message):
 class EngineFailed(Message):
     """The engine could not be opened, or its journal could not be read."""
 
-    def __init__(self, error: Exception) -> None:
+    def __init__(self, error: BaseException) -> None:
         super().__init__()
         self.error = error
+
+
+def innermost(error: BaseException) -> BaseException:
+    """The error itself where a group of tasks wraps it."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
 
 
 class ContainersListed(Replaceable):

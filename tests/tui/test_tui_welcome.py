@@ -3,11 +3,14 @@ from __future__ import annotations
 import time
 
 import pytest
+from textual.message import Message
 
 from engine.engine import Engine
 from engine.paths import Paths
-from tests.tui.harness import open_tui
+from tests.tui.harness import Tui, open_tui
 from tuidock import keys
+from tuidock.app import TuidockApp
+from tuidock.messages import EngineFailed
 from tuidock.screens.forms import BuildForm
 
 pytestmark = pytest.mark.root
@@ -81,3 +84,15 @@ async def test_help_lists_the_keys(paths: Paths, engine: Engine):
         await tui.shows("Stop a running container")
         await tui.press("escape")
         assert len(tui.app.screen_stack) == 1
+
+
+async def test_an_engine_that_cannot_be_opened_is_told_without_a_traceback(short_folder: str):
+    app = TuidockApp(
+        Paths(root="/dev/null/root", run=f"{short_folder}/run"), settings_path=f"{short_folder}/c.toml"
+    )
+    facts: list[Message] = []
+    async with app.run_test(message_hook=facts.append) as pilot:
+        tui = Tui(app, pilot, facts)
+        await tui.seen(EngineFailed)
+        await tui.shows("/dev/null/root")
+        assert "Traceback" not in tui.text

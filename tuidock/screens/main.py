@@ -11,11 +11,19 @@ import sys
 from typing import TYPE_CHECKING
 
 from textual import on, work
+from textual.worker import Worker, WorkerState
 
 from engine.errors import EngineError
 from engine.options import BootstrapOptions, BuildOptions, CreateOptions
 from tuidock import keys
-from tuidock.messages import ActionFailed, ActionFinished, ActionRefused, EngineFailed, TerminalReturned
+from tuidock.messages import (
+    ActionFailed,
+    ActionFinished,
+    ActionRefused,
+    EngineFailed,
+    TerminalReturned,
+    innermost,
+)
 from tuidock.pages import document_page
 from tuidock.run_text import RunFields, prefilled, run_arguments
 from tuidock.sanitize import label
@@ -159,7 +167,13 @@ class MainScreen(FollowScreen):
     def _engine_failed(self, event: EngineFailed) -> None:
         self._tell("engine", event.error)
 
-    def _tell(self, verb: str, error: Exception) -> None:
+    def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
+        """An action or a reader that broke is told, never lost."""
+        error = event.worker.error
+        if event.state is WorkerState.ERROR and error is not None:
+            self._tell(event.worker.group, innermost(error))
+
+    def _tell(self, verb: str, error: BaseException) -> None:
         """One line for a short error; the whole story in a page of its own for a long one."""
         self.say(f"{verb}: {label(str(error))}", "bad")
         if getattr(error, "remedy", "") or getattr(error, "output", ()) or "\n" in str(error):

@@ -80,7 +80,7 @@ def _where(action: keys.Action) -> str:
     return f"  ({', '.join(action.where)})"
 
 
-def story_page(title: str, error: Exception) -> PageScreen:
+def story_page(title: str, error: BaseException) -> PageScreen:
     """The whole story of ``error``: its message, its remedy, the last output."""
     from tuidock.sanitize import lines
 
