@@ -12,7 +12,7 @@ import pytest
 from engine.options import BootstrapOptions, ContainerFilter, EventFilter, RemoveContainerOptions
 from engine.paths import Paths
 from engine.store.journal import Journal
-from tests.support.leftovers import leftovers, remove_bridges
+from tests.support.leftovers import bridges_of, leftovers, remove_bridges
 from tests.support.network import why_no_network
 from tests.support.trees import make_busybox_tree
 
@@ -42,9 +42,11 @@ def short_folder() -> Iterator[str]:
 
 
 @pytest.fixture
-def paths(short_folder: str) -> Paths:
-    """A root of the test's own; the folders do not exist yet."""
-    return Paths(root=f"{short_folder}/root", run=f"{short_folder}/run")
+def paths(short_folder: str) -> Iterator[Paths]:
+    """A root of the test's own; the folders do not exist yet, and its bridges do not outlive it."""
+    made = Paths(root=f"{short_folder}/root", run=f"{short_folder}/run")
+    yield made
+    remove_bridges(bridges_of(made))
 
 
 @pytest.fixture
@@ -58,7 +60,6 @@ async def engine(paths: Paths) -> AsyncIterator[Engine]:
         for container in await opened.containers.list(ContainerFilter(all=True)):
             await opened.containers.remove(container.id, RemoveContainerOptions(force=True, volumes=True))
     finally:
-        remove_bridges([network.bridge for network in await opened.networks.list() if network.bridge])
         await opened.close()
     past = Journal(paths.events).read(EventFilter(follow=False))
     ids = {event.id async for event in past if event.type == "container"}

@@ -7,7 +7,12 @@ import subprocess
 import time
 from typing import TYPE_CHECKING
 
+import msgspec
+
+from engine.errors import StoreFailure
 from engine.network.plan import TABLE_PREFIX, veth_name
+from engine.records import Network
+from engine.store.database import Database
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -67,6 +72,22 @@ def interfaces_of(container_ids: tuple[str, ...]) -> list[str]:
     """The host's ends of the containers' network cables."""
     present = set(os.listdir("/sys/class/net"))
     return [f"interface: {name}" for name in map(veth_name, container_ids) if name in present]
+
+
+def bridges_of(paths: Paths) -> list[str]:
+    """The bridges that the records of a root name, whichever process made them."""
+    if not os.path.exists(paths.database):
+        return []
+    try:
+        database = Database(paths.database)
+    except StoreFailure:
+        return []  # a test of broken databases
+    try:
+        rows = database.query("SELECT record FROM network")
+    finally:
+        database.close()
+    networks = [msgspec.json.decode(record, type=Network) for (record,) in rows]
+    return [network.bridge for network in networks if network.bridge]
 
 
 def remove_bridges(names: Iterable[str]) -> None:
