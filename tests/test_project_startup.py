@@ -10,9 +10,10 @@ import pytest
 _CODE = """
 import atexit, json, os, sys
 sys.argv = ["tuidock", *{arguments!r}]
-leave = os._exit
+leave, own = os._exit, os.getpid()
 def report(code):
-    open({report!r}, "w").write(json.dumps(sorted(sys.modules)))
+    if os.getpid() == own:  # the spawner is a fork of this process
+        open({report!r}, "w").write(json.dumps(sorted(sys.modules)))
     leave(code)
 os._exit = report
 from tuidock.__main__ import main
