@@ -174,6 +174,19 @@ async def test_run_is_prefilled_shows_its_command_and_runs(
         assert tui.screen.table.cursor_id == next(iter(tui.screen.containers))
 
 
+async def test_a_container_that_started_does_not_pull_the_user_back(
+    paths: Paths, engine: Engine, busybox_image: Image
+):
+    await _stopped(engine, "web")
+    async with open_tui(paths) as tui:
+        await tui.press("r")
+        await tui.press("enter")
+        await tui.press("2")
+        await tui.listed(lambda names: len(names) == 2)
+        await tui.seen(ActionFinished, lambda fact: fact.verb == "run")
+        assert tui.screen.tab == "images"
+
+
 async def test_a_name_in_use_is_told_clearly(paths: Paths, engine: Engine, busybox_image: Image):
     await _stopped(engine, "web")
     async with open_tui(paths) as tui:

@@ -66,6 +66,8 @@ class ListScreen(Screen[None]):
         self.tab = keys.CONTAINERS
         self._listed: set[str] = set()
         self._wanted_row: tuple[str, str] | None = None
+        self.taken = 0
+        """How many actions were taken: what comes later must not move the cursor from under the next one."""
 
     def compose(self) -> ComposeResult:
         yield self.tab_bar
@@ -240,8 +242,10 @@ class ListScreen(Screen[None]):
         self.table.focus()
         self.subject_changed()
 
-    def show_row(self, tab: str, row_id: str) -> None:
-        """Go to ``tab`` and put the cursor on ``row_id`` as soon as it is listed."""
+    def show_row(self, tab: str, row_id: str, taken: int) -> None:
+        """Go to ``tab`` and to ``row_id`` as soon as it is listed, unless the user has gone on since."""
+        if taken != self.taken:
+            return
         self.choose_tab(tab)
         self._wanted_row = None if self.tables[tab].move_to(row_id) else (tab, row_id)
 

@@ -60,6 +60,8 @@ class MainScreen(FollowScreen):
         """Take the action of ``keys`` called ``action_id``, where it applies."""
         for table in self.tables.values():
             table.note_key()
+        self.taken += 1
+        self._wanted_row = None
         action = keys.BY_ID[action_id]
         if not action.applies(self.place):
             self.say(f"{action.label}: not here")
@@ -294,16 +296,17 @@ class MainScreen(FollowScreen):
     async def _run_container(self, options: CreateOptions, *, show_output: bool) -> None:
         if self.engine is None:
             return
+        taken = self.taken
         self.say(f"run {label(options.image)} …")
         try:
             container = await self.engine.containers.create(options)
-            self.show_row(keys.CONTAINERS, container.id)
+            self.show_row(keys.CONTAINERS, container.id, taken)
             await self.engine.containers.start(container.id)
         except (EngineError, OSError) as error:
             self.post_message(ActionFailed("run", options.image, error))
             return
         self.post_message(ActionFinished("run", container.id, f"{label(container.name)} started"))
-        if show_output:
+        if show_output and taken == self.taken:
             self.detail.show_subject(keys.CONTAINERS, label(container.name))
             self.detail.choose("logs")
             self.enter_detail()
@@ -325,13 +328,14 @@ class MainScreen(FollowScreen):
         """Start a job and show it in the Builds tab."""
         if self.engine is None:
             return
+        taken = self.taken
         self.say(f"{verb} {label(title)} …")
         try:
             job = await self.engine.jobs.start(verb, options, title)
         except (EngineError, OSError) as error:
             self.post_message(ActionFailed(verb, title, error))
             return
-        self.show_row(keys.BUILDS, job.id)
+        self.show_row(keys.BUILDS, job.id, taken)
         if self.feed is not None:
             self.feed.refresh()
 
