@@ -5,11 +5,11 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import stat
 import struct
 from time import time_ns
 
 _FLOCK = struct.Struct("hh4xqqi4x")
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 def take_lock(path: str) -> int | None:
@@ -79,12 +79,27 @@ def write_json(path: str, value: object, *, durable: bool) -> None:
     temporary = f"{path}.new"
     fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     try:
-        os.write(fd, json.dumps(value).encode())
+        view = memoryview(json.dumps(value).encode())
+        while view:  # a disk that gets full takes a part
+            view = view[os.write(fd, view) :]
         if durable:
             os.fsync(fd)
+    except OSError:
+        remove(temporary)
+        raise
     finally:
         os.close(fd)
     os.rename(temporary, path)
+    if durable:
+        _sync_folder(os.path.dirname(path))
+
+
+def _sync_folder(path: str) -> None:
+    folder = os.open(path, _FOLDER)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
 
 
 def append_event(bundle: dict, action: str, **attributes: str) -> None:  # type: ignore[type-arg]  # JSON
@@ -109,20 +124,55 @@ def append_event(bundle: dict, action: str, **attributes: str) -> None:  # type:
 def remove(path: str) -> None:
     """Remove the file or tree at ``path``, following no link; what cannot be removed is left to a sweep.
 
-    (shutil would cost a supervisor half a megabyte of imports.)
+    A container can make trees deeper than Python recurses, than a path is long and than descriptors are
+    allowed: so every folder is first moved up into ``path`` itself, and nothing is ever deep.
     """
+    if _unlink(path):
+        return
     try:
-        if stat.S_ISDIR(os.lstat(path).st_mode):
-            for folder, folders, files in os.walk(path, topdown=False):
-                for name in files:
-                    os.unlink(f"{folder}/{name}")
-                for name in folders:
-                    _remove_folder(f"{folder}/{name}")
-            os.rmdir(path)
-        else:
-            os.unlink(path)
+        top = os.open(path, _FOLDER)
+    except OSError:
+        return
+    try:
+        pending = os.listdir(top)
+        while pending:
+            _remove_flat(top, pending.pop(), pending)
+        os.rmdir(path)
     except OSError:
         pass
+    finally:
+        os.close(top)
+
+
+def _remove_flat(top: int, name: str, pending: list[str]) -> None:
+    if _unlink(name, top):
+        return
+    try:
+        folder = os.open(name, _FOLDER, dir_fd=top)
+    except OSError:
+        return
+    try:
+        for child in os.listdir(folder):
+            if not _unlink(child, folder):
+                moved = f".removed-{os.urandom(8).hex()}"
+                os.rename(child, moved, src_dir_fd=folder, dst_dir_fd=top)
+                pending.append(moved)
+        os.rmdir(name, dir_fd=top)
+    except OSError:
+        pass
+    finally:
+        os.close(folder)
+
+
+def _unlink(name: str, folder: int | None = None) -> bool:
+    """Whether ``name`` is gone, or is at least no folder."""
+    try:
+        os.unlink(name, dir_fd=folder)
+    except IsADirectoryError:
+        return False
+    except OSError:
+        pass
+    return True
 
 
 def remove_run_dir(run_dir: str) -> None:
@@ -138,10 +188,3 @@ def remove_run_dir(run_dir: str) -> None:
         os.rmdir(run_dir)
     except OSError:
         pass
-
-
-def _remove_folder(path: str) -> None:
-    if os.path.islink(path):
-        os.unlink(path)
-    else:
-        os.rmdir(path)

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import subprocess
 import sys
+
+import pytest
 
 from engine.shim import state
 
@@ -81,3 +84,38 @@ def test_run_folder_goes_with_its_lock(tmp_path):
     (run / "socket").touch()
     state.remove_run_dir(str(run))
     assert os.listdir(tmp_path) == []
+
+
+def test_removal_of_a_tree_deeper_than_a_path_is_long(tmp_path):
+    tree = tmp_path / "tree"
+    tree.mkdir()
+    here = os.open(tree, os.O_RDONLY)
+    for _ in range(2500):
+        os.mkdir("deep", dir_fd=here)
+        os.close(os.open("file", os.O_WRONLY | os.O_CREAT, dir_fd=here))
+        above, here = here, os.open("deep", os.O_RDONLY, dir_fd=here)
+        os.close(above)
+    os.close(here)
+    state.remove(str(tree))
+    assert os.listdir(tmp_path) == []
+
+
+def test_removal_of_what_is_not_there_is_no_failure(tmp_path):
+    state.remove(str(tmp_path / "missing"))
+    assert os.listdir(tmp_path) == []
+
+
+def test_json_that_does_not_fit_replaces_nothing(tmp_path):
+    path = str(tmp_path / "state.json")
+    state.write_json(path, {"a": 1}, durable=False)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    # As a full disk: the first write(2) takes a part, the next none.
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, limits[1]))
+    try:
+        with pytest.raises(OSError, match="large"):
+            state.write_json(path, {"a": "x" * 8192}, durable=False)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    with open(path) as file:
+        assert json.load(file) == {"a": 1}
+    assert os.listdir(tmp_path) == ["state.json"]
