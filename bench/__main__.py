@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -30,6 +31,7 @@ def main() -> int:
         os.environ[_INSIDE] = "1"
         again = ["unshare", "--net", "--", sys.executable, "-m", "bench", *sys.argv[1:]]
         os.execvp(again[0], again)  # noqa: S606 - there is no shell to want
+    signal.signal(signal.SIGTERM, _end)
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
     chosen = [name for argument in sys.argv[1:] for name in argument.split(",")]
     folder = tempfile.mkdtemp(prefix="td-bench-", dir="/tmp")
@@ -43,6 +45,11 @@ def main() -> int:
             peer.stop()
         _unmount(folder)
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _end(number: int, _frame: object) -> None:
+    """Leave by way of every clean-up: a peer's daemon must not outlive the bench."""
+    raise SystemExit(128 + number)
 
 
 def _chosen(folder: str, names: list[str]) -> list[Case]:
