@@ -43,6 +43,7 @@ class Container:
 
     def start(self, asker: int) -> None:
         """Take the rest and execute the command; raises Refusal, OSError. ``asker`` hung up ends a step."""
+        _reserve(wire.NETNS_FD)
         for port in (self.bundle.get("network") or {}).get("ports", ()):
             self._ports.append(_bind(port))
         self._cgroup_made = True
@@ -232,6 +233,13 @@ class Container:
         self.kill_all()
         self.release()
         self.unclaim()
+
+
+def _reserve(number: int) -> None:
+    """Take the descriptor ``number``, before one of many published ports gets it."""
+    null = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+    os.dup2(null, number, inheritable=False)
+    os.close(null)
 
 
 def _bind(port: dict) -> socket.socket:  # type: ignore[type-arg]

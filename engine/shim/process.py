@@ -6,6 +6,7 @@ the host: users and groups are the image's, programs are looked up in the contai
 
 from __future__ import annotations
 
+import errno
 import os
 import resource
 import select
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from engine.shim.refusal import Stage
 
 _MAX_ID = 2147483647
+_NO_ID = 0xFFFFFFFF
+"""To setresuid(2) and setresgid(2) this is "leave it as it is", that is root."""
 _DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _DATABASE_LIMIT = 16 << 20
 
@@ -46,6 +49,8 @@ def resolve_user(user: str, extra_groups: list[str]) -> tuple[int, int, list[int
     else:
         supplementary = [int(row[2]) for row in groups if login and login in ",".join(row[3:]).split(",")]
     supplementary += [_group_id(groups, extra) for extra in extra_groups]
+    if max(uid, gid) >= _NO_ID:
+        raise refuse(f"user {user}", f"{uid}:{gid} are no ids that a process can have")
     return uid, gid, list(dict.fromkeys([gid, *supplementary])), home
 
 
@@ -150,7 +155,9 @@ def _set_credentials(sets: dict[str, int], uid: int, gid: int, groups: list[int]
         if not bounding >> number & 1:
             try:
                 linux.prctl(linux.PR_CAPBSET_DROP, number)
-            except OSError:
+            except OSError as error:
+                if error.errno != errno.EINVAL:
+                    raise
                 break  # past the last capability of this kernel
     os.setgroups(groups)
     os.setresgid(gid, gid, gid)

@@ -44,6 +44,7 @@ _PROPAGATIONS = {
 }
 _IGNORED = frozenset({"bind", "rbind", "rw", "suid", "dev", "exec"})
 _RESOLVE = linux.RESOLVE_IN_ROOT | linux.RESOLVE_NO_MAGICLINKS
+_TRIES = 128
 _OPTIONS_LIMIT = 4000  # mount(2) takes one page
 _DEV_LINKS = (
     ("fd", "/proc/self/fd"),
@@ -189,7 +190,7 @@ def resolve_target(root: int, path: str, *, directory: bool) -> int:
     """An O_PATH descriptor of ``path`` inside ``root``; it is made, parents too, where it is missing."""
     path = os.path.normpath(path).lstrip("/") or "."
     try:
-        return linux.openat2(root, path, os.O_PATH, _RESOLVE)
+        return _resolve(root, path)
     except FileNotFoundError:
         parent = resolve_target(root, os.path.dirname(path) or ".", directory=True)
     name = os.path.basename(path)
@@ -202,6 +203,16 @@ def resolve_target(root: int, path: str, *, directory: bool) -> int:
             )
     finally:
         os.close(parent)
+    return _resolve(root, path)
+
+
+def _resolve(root: int, path: str) -> int:
+    """As openat2(2), which gives up on ".." when anybody renames or mounts anything meanwhile."""
+    for _ in range(_TRIES):
+        try:
+            return linux.openat2(root, path, os.O_PATH, _RESOLVE)
+        except BlockingIOError:
+            continue
     return linux.openat2(root, path, os.O_PATH, _RESOLVE)
 
 

@@ -104,7 +104,10 @@ class Supervisor:
 
     def _on_terminate(self, _number: int, _frame: object) -> None:
         """The machine shuts down: the container is asked to stop as its image wants to be asked."""
-        self._container.signal(self._bundle.get("stop_signal") or signal.SIGTERM)
+        try:
+            self._container.signal(self._bundle.get("stop_signal") or signal.SIGTERM)
+        except ProcessLookupError:
+            pass  # it has ended, and its end is being recorded
 
     def _finish(self) -> None:
         container, loop = self._container, self._loop
@@ -119,11 +122,8 @@ class Supervisor:
         if container.listener is not None:
             loop.forget(container.listener.fileno())
         container.release()
-        try:
-            if not container.step:
-                self._record_end(code, oom_killed=oom_killed)
-        except OSError:
-            pass  # the disk is full: clients still get the exit code, the reaper's record says less
+        if not container.step:
+            self._record_end(code, oom_killed=oom_killed)
         container.unclaim()
         body = json.dumps({"exit_code": code}).encode()
         for client in tuple(self._clients):
@@ -135,16 +135,30 @@ class Supervisor:
             client.on_drained = lambda late: self._end(late, body)
 
     def _record_end(self, code: int, *, oom_killed: bool) -> None:
-        container, bundle = self._container, self._bundle
-        container.write_state("exited", exit_code=code, oom_killed=oom_killed)
-        if oom_killed:
-            state.append_event(bundle, "oom")
-        state.append_event(bundle, "die", exitCode=str(code))
-        if bundle.get("auto_remove"):
-            for path in bundle.get("remove_paths", ()):
-                if path != bundle["run_dir"]:  # that goes with the lock
-                    state.remove(path)
+        bundle = self._bundle
+        told = self._tell_end(code, oom_killed=oom_killed)
+        if not bundle.get("auto_remove"):
+            return
+        for path in bundle.get("remove_paths", ()):
+            if path != bundle["run_dir"]:  # that goes with the lock
+                state.remove(path)
+        try:
+            if not told:  # there is room now
+                state.append_event(bundle, "die", exitCode=str(code))
             state.append_event(bundle, "destroy")
+        except OSError:
+            pass
+
+    def _tell_end(self, code: int, *, oom_killed: bool) -> bool:
+        """Write the end down; False if the disk is full: clients still get the exit code."""
+        try:
+            self._container.write_state("exited", exit_code=code, oom_killed=oom_killed)
+            if oom_killed:
+                state.append_event(self._bundle, "oom")
+            state.append_event(self._bundle, "die", exitCode=str(code))
+        except OSError:
+            return False
+        return True
 
     def _end(self, client: Client, body: bytes) -> None:
         """A client that lagged behind when the container ended: the rest of the log, then EXIT."""

@@ -53,3 +53,16 @@ async def test_exit_code_arrives_when_the_end_cannot_be_recorded(box, small_disk
     fill(small_disk)
     await session.end_input()
     assert await session.wait() == 6
+
+
+async def test_container_that_removes_itself_does_so_on_a_full_disk(box, small_disk, tmp_path):  # noqa: F811
+    (tmp_path / "tree" / "deep").mkdir(parents=True)
+    bundle = box.bundle(
+        "sh", "-c", "read x; exit 6", stdin_open=True, state_path=f"{small_disk}/state.json",
+        auto_remove=True, remove_paths=[str(tmp_path / "tree")],
+    )  # fmt: skip
+    session = await box.launcher.supervise(bundle, attach=True, stdin=True)
+    fill(small_disk)
+    await session.end_input()
+    assert await session.wait() == 6
+    assert not (tmp_path / "tree").exists()

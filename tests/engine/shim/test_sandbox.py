@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import os
+import subprocess
+import sys
 
 import pytest
 
 from engine import errors
+from engine.shim import rootfs
 
 pytestmark = pytest.mark.root
 
@@ -242,3 +245,46 @@ def _tree_with_users(box) -> str:
     with open(f"{tree}/etc/group", "w") as file:
         file.write("root:x:0:\nann:x:1000:\naudio:x:29:bob,ann\n")
     return tree
+
+
+async def test_user_whose_number_means_no_change_is_refused(box, tmp_path):
+    (tmp_path / "image" / "etc").mkdir(parents=True)
+    (tmp_path / "image" / "etc" / "passwd").write_text("evil:x:4294967295:1000::/:/bin/sh\n")
+    bundle = box.bundle("id", process={"user": "evil"})
+    bundle["rootfs"]["lower"].insert(0, str(tmp_path / "image"))
+    with pytest.raises(errors.RuntimeFailure, match="no ids that a process can have"):
+        await box.execute(bundle)
+
+
+def test_capabilities_that_cannot_be_dropped_are_no_success():
+    program = (
+        "import os, sys; sys.path[:0] = [os.getcwd()]\n"
+        "from engine.shim import linux, process\n"
+        "linux.capset(0, 0, 0)\n"
+        "sets = dict.fromkeys(('bounding', 'permitted', 'effective'), 0)\n"
+        "try:\n    process._set_credentials(sets, 0, 0, [])\n"
+        "except PermissionError as error:\n    print(error.syscall)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "prctl\n"
+
+
+def test_mount_target_is_found_while_the_machine_renames(tmp_path):
+    (tmp_path / "run" / "lock").mkdir(parents=True)
+    (tmp_path / "var").mkdir()
+    (tmp_path / "var" / "run").symlink_to("../run")
+    storm = (
+        "import os, sys; os.chdir(sys.argv[1]); os.mkdir('a')\n"
+        "while True: os.rename('a', 'b'); os.rename('b', 'a')\n"
+    )
+    root = os.open(tmp_path, os.O_PATH)
+    (tmp_path / "storm").mkdir()
+    with subprocess.Popen([sys.executable, "-c", storm, str(tmp_path / "storm")]) as process:
+        try:
+            while not os.listdir(tmp_path / "storm"):
+                pass
+            for _ in range(3000):
+                os.close(rootfs.resolve_target(root, "/var/run/lock", directory=True))
+        finally:
+            process.kill()
+            os.close(root)

@@ -327,3 +327,33 @@ async def test_memory_limit_kills_and_says_so(box):
     assert (await box.execute(bundle))[0] == 137
     with open(bundle["state_path"]) as file:
         assert json.load(file)["oom_killed"] is True
+
+
+async def test_hundreds_of_published_ports_are_all_held(box):
+    address, ports = "127.77.7.7", range(21000, 21250)
+    published = [{"host_ip": address, "host_port": port, "protocol": "udp"} for port in ports]
+    network = {"host": [], "container": [], "teardown": [], "ports": published}
+    session = await box.start("cat", stdin=True, network=network)
+    taken = 0
+    for port in ports:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            try:
+                probe.bind((address, port))
+            except OSError:
+                taken += 1
+    await session.end_input()
+    assert (taken, await session.wait()) == (len(ports), 0)
+
+
+async def test_a_machine_that_shuts_down_does_not_interrupt_the_record_of_an_end(box):
+    from engine.shim.container import Container
+    from engine.shim.supervisor import Supervisor
+
+    ended = await asyncio.create_subprocess_exec("true")
+    container = Container(box.bundle("true", log_path=None))
+    container.pid, container.pidfd = ended.pid, os.pidfd_open(ended.pid)
+    await ended.wait()
+    with pytest.raises(ProcessLookupError):
+        container.signal(signal.SIGTERM)
+    Supervisor(container)._on_terminate(signal.SIGTERM, None)
+    os.close(container.pidfd)
