@@ -26,6 +26,9 @@ _SOL_NETLINK = 270
 _NETLINK_CAP_ACK = 10
 _NETLINK_EXT_ACK = 11
 _BUFFER = 65536
+_SO_SNDBUFFORCE, _SO_RCVBUFFORCE = 32, 33
+_OVERHEAD = 16
+"""What a small answer costs in the kernel's reckoning, as a multiple of the message that it is about."""
 _PATIENCE = struct.pack("@ll", 10, 0)
 
 
@@ -79,6 +82,9 @@ def _send_one(opened: socket.socket, item: dict) -> None:  # type: ignore[type-a
         except OSError as error:
             raise OSError(errno.ENODEV, f"no interface {name}") from error
         struct.pack_into("=I", message, offset, index)
+    if len(message) > _BUFFER:  # hundreds of published ports: more than a socket takes by default
+        opened.setsockopt(socket.SOL_SOCKET, _SO_SNDBUFFORCE, 2 * len(message))
+        opened.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _OVERHEAD * len(message))
     opened.sendto(message, (0, 0))
     # The kernel has handled the datagram when sendto returns, and has queued one answer for each
     # message that asked and for each that failed: all are read, an error may stand behind an ack.

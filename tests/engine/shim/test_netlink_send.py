@@ -47,6 +47,13 @@ def test_teardown_goes_on_after_a_refusal():
     assert [error.errno for error in refused] == [errno.ENODEV, errno.ENODEV]
 
 
+@pytest.mark.root
+def test_datagram_beyond_a_socket_s_default_is_taken():
+    content = bytes(1 << 20)
+    nothing = struct.pack("=IHHII", 16 + len(content), 1, ACK, 1, 0) + content  # NLMSG_NOOP
+    assert netlink_send.send([item(RTM_GETLINK, message=base64.b64encode(nothing).decode())]) is None
+
+
 def test_error_behind_an_ack_is_found():
     answers = struct.pack("=IHHIIi", 20, 2, 0, 1, 0, 0) + struct.pack(
         "=IHHIIi", 20, 2, 0, 1, 0, -errno.EEXIST
