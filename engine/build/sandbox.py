@@ -11,7 +11,7 @@ import msgspec
 
 from engine.build.edits import DEFAULT_PATH
 from engine.options import Resources
-from engine.runtime.capabilities import capability_bits, capability_names, capability_sets
+from engine.runtime.capabilities import capability_bits, capability_names, capability_sets, without_devices
 from engine.runtime.cgroups import HostCgroups, cgroup_plan
 from engine.runtime.mounts import Mount, device_nodes, mount_plan
 
@@ -61,6 +61,7 @@ def step_bundle(operation: RunOperation, place: StepPlace) -> dict[str, Any]:
             "work": f"{place.folder}/work",
             "volatile": True,
             "read_only": False,
+            "nodev": not place.cgroups.guards_devices,
         },
         "namespaces": [*_NAMESPACES, "net"] if place.new_network else [*_NAMESPACES],
         "netns_of": None,
@@ -69,7 +70,7 @@ def step_bundle(operation: RunOperation, place: StepPlace) -> dict[str, Any]:
         "devices": device_nodes(),
         "masked_paths": list(plan.masked_paths),
         "readonly_paths": list(plan.readonly_paths),
-        "process": _process(operation),
+        "process": _process(operation, place.cgroups),
         "init_path": None,
         "cgroup": cgroup_plan(place.cgroups, place.step_id, Resources()).bundle(),
         "network": place.network,
@@ -77,7 +78,8 @@ def step_bundle(operation: RunOperation, place: StepPlace) -> dict[str, Any]:
     }
 
 
-def _process(operation: RunOperation) -> dict[str, Any]:
+def _process(operation: RunOperation, cgroups: HostCgroups) -> dict[str, Any]:
+    names = without_devices(capability_names(), cgroups)
     env = {"PATH": f"PATH={DEFAULT_PATH}"}
     env.update((item.partition("=")[0], item) for item in (*operation.proxies, *operation.env))
     return {
@@ -86,7 +88,7 @@ def _process(operation: RunOperation) -> dict[str, Any]:
         "cwd": operation.cwd,
         "user": operation.user,
         "groups": [],
-        "capabilities": capability_sets(capability_bits(capability_names((), (), privileged=False))),
+        "capabilities": capability_sets(capability_bits(names)),
         "no_new_privileges": False,
         "rlimits": [],
         "oom_score_adj": None,

@@ -12,7 +12,13 @@ import msgspec
 
 from engine.records import Record
 from engine.runtime.attachment import Attachment
-from engine.runtime.capabilities import capability_bits, capability_names, capability_sets
+from engine.runtime.capabilities import (
+    DEVICE_CAPABILITY,
+    capability_bits,
+    capability_names,
+    capability_sets,
+    without_devices,
+)
 from engine.runtime.cgroups import HostCgroups, cgroup_plan
 from engine.runtime.config import process_env
 from engine.runtime.mounts import device_nodes, mount_plan
@@ -27,7 +33,6 @@ if TYPE_CHECKING:
 
 VERSION = 1
 _NEW = ("pid", "mount", "uts", "ipc", "cgroup")
-_DEVICE_CAPABILITY = "MKNOD"
 _SYSCTLS = {"net.ipv4.ip_unprivileged_port_start": "0", "net.ipv4.ping_group_range": "0 2147483647"}
 """Docker's, for a network namespace of one's own: any user may bind port 80 and ping."""
 
@@ -108,6 +113,7 @@ def _rootfs(paths: Paths, container: Container, around: Surroundings) -> dict[st
         "work": paths.container_work(container.id),
         "volatile": container.options.auto_remove,
         "read_only": container.options.read_only,
+        "nodev": not (around.cgroups.guards_devices or container.options.privileged),
     }
 
 
@@ -115,9 +121,8 @@ def process_of(container: Container, around: Surroundings) -> dict[str, Any]:
     """The ``process`` object: who runs what, and what it may do."""
     options, config = container.options, container.config
     names = capability_names(options.cap_add, options.cap_drop, privileged=options.privileged)
-    if around.cgroups.pure and not options.privileged and _DEVICE_CAPABILITY not in _asked(options.cap_add):
-        # cgroup v2 has no device list to write: a node that nobody can make is one that nobody can open.
-        names -= {_DEVICE_CAPABILITY}
+    if not options.privileged and DEVICE_CAPABILITY not in _asked(options.cap_add):
+        names = without_devices(names, around.cgroups)
     return {
         "args": list(container.command_line),
         "env": list(process_env(config, around.hostname, tty=options.tty)),

@@ -12,6 +12,8 @@ from engine.errors import InvalidInput
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from engine.runtime.cgroups import HostCgroups
+
 _NAMES = (
     "CHOWN DAC_OVERRIDE DAC_READ_SEARCH FOWNER FSETID KILL SETGID SETUID SETPCAP LINUX_IMMUTABLE "
     "NET_BIND_SERVICE NET_BROADCAST NET_ADMIN NET_RAW IPC_LOCK IPC_OWNER SYS_MODULE SYS_RAWIO SYS_CHROOT "
@@ -29,6 +31,7 @@ DEFAULT = frozenset(
     }
 )  # fmt: skip
 _ALL = "ALL"
+DEVICE_CAPABILITY = "MKNOD"
 
 
 def capability_names(
@@ -47,6 +50,14 @@ def capability_names(
     if _ALL in dropped:
         return frozenset(added)
     return (DEFAULT - dropped) | added
+
+
+def without_devices(names: frozenset[str], host: HostCgroups) -> frozenset[str]:
+    """``names`` without MKNOD where no control group says which devices may be opened, as under cgroup v2.
+
+    Then a node that nobody can make is one that nobody can open.
+    """
+    return names if host.guards_devices else names - {DEVICE_CAPABILITY}
 
 
 def capability_bits(names: Iterable[str]) -> int:

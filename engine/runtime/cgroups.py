@@ -64,6 +64,11 @@ class HostCgroups(msgspec.Struct, frozen=True, kw_only=True):
         return not self.hierarchies and bool(self.unified)
 
     @property
+    def guards_devices(self) -> bool:
+        """Whether a list of devices is written: else a node that is made, or found, can be opened."""
+        return self.find("devices") is not None
+
+    @property
     def version(self) -> str:
         """``1``, ``2``, or empty if no hierarchy is mounted."""
         return "1" if self.hierarchies else "2" if self.unified else ""

@@ -63,7 +63,10 @@ def mount_plan(
     privileged: bool = False,
 ) -> MountPlan:
     """The plan for user mounts ``points`` and engine-made ``files`` (target to source on the host)."""
-    own = tuple(sorted(map(user_mount, points), key=lambda mount: mount.target.count("/")))
+    # A volume is filled from the image, with what nodes that has.
+    nodev = not (host.guards_devices or privileged)
+    made = (user_mount(point, nodev=nodev and point.type == "volume") for point in points)
+    own = tuple(sorted(made, key=lambda mount: mount.target.count("/")))
     targets = {mount.target for mount in own}
     v1_tree = bool(host.hierarchies) and _CGROUP not in targets
     engine = (
@@ -80,13 +83,14 @@ def mount_plan(
     )
 
 
-def user_mount(point: MountPoint) -> Mount:
-    """The mount of one MountPoint."""
+def user_mount(point: MountPoint, *, nodev: bool = False) -> Mount:
+    """The mount of one MountPoint; ``nodev``: no node in it can be opened."""
     if point.type == "tmpfs":
         data = f"mode={point.tmpfs_mode:o}" + (f",size={point.tmpfs_size}" if point.tmpfs_size else "")
         read_only = ("ro",) if point.read_only else ()
         return Mount("tmpfs", "tmpfs", point.target, (*_KERNEL, *read_only), data)
-    flags = ("rbind", point.propagation or "rprivate", *(("ro",) if point.read_only else ()))
+    more = (*(("ro",) if point.read_only else ()), *(("nodev",) if nodev else ()))
+    flags = ("rbind", point.propagation or "rprivate", *more)
     return Mount("bind", point.source, point.target, flags)
 
 

@@ -75,13 +75,7 @@ def _open(family: int) -> socket.socket:
 
 
 def _send_one(opened: socket.socket, item: dict) -> None:  # type: ignore[type-arg]  # JSON
-    message = bytearray(base64.b64decode(item["message"]))
-    for offset, name in item.get("indexes", ()):
-        try:
-            index = socket.if_nametoindex(name)
-        except OSError as error:
-            raise OSError(errno.ENODEV, f"no interface {name}") from error
-        struct.pack_into("=I", message, offset, index)
+    message = _completed(item)
     if len(message) > _BUFFER:  # hundreds of published ports: more than a socket takes by default
         opened.setsockopt(socket.SOL_SOCKET, _SO_SNDBUFFORCE, 2 * len(message))
         opened.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _OVERHEAD * len(message))
@@ -105,6 +99,18 @@ def _send_one(opened: socket.socket, item: dict) -> None:  # type: ignore[type-a
                 refusal = OSError(number, f"{text} ({words})" if words else text)
     if refusal is not None:
         raise refusal
+
+
+def _completed(item: dict) -> bytearray:  # type: ignore[type-arg]  # JSON
+    """The item's datagram with the interface indexes in it."""
+    message = bytearray(base64.b64decode(item["message"]))
+    for offset, name in item.get("indexes", ()):
+        try:
+            index = socket.if_nametoindex(name)
+        except OSError as error:
+            raise OSError(errno.ENODEV, f"no interface {name}") from error
+        struct.pack_into("=I", message, offset, index)
+    return message
 
 
 def _answers(data: bytes) -> list[tuple[int, str]]:

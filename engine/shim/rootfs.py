@@ -94,7 +94,8 @@ def seal(bundle: dict, stage: Stage) -> None:  # type: ignore[type-arg]  # JSON
         _make_read_only(path)
     if bundle["rootfs"].get("read_only"):
         stage("making the root read-only")
-        linux.mount(None, "/", None, linux.MS_REMOUNT | linux.MS_BIND | linux.MS_RDONLY)
+        nodev = linux.MS_NODEV if bundle["rootfs"].get("nodev") else 0
+        linux.mount(None, "/", None, linux.MS_REMOUNT | linux.MS_BIND | linux.MS_RDONLY | nodev)
 
 
 def bind_console(slave_path: str) -> None:
@@ -112,6 +113,7 @@ def mount_overlay(rootfs: dict, stage: Stage) -> str:  # type: ignore[type-arg]
     """
     stage("mounting the root", rootfs["upper"])
     lowers, upper, work = list(rootfs["lower"]), rootfs["upper"], rootfs["work"]
+    flags = linux.MS_NODEV if rootfs.get("nodev") else 0
     options = _overlay_options(lowers, upper, work)
     held: list[int] = []
     if len(os.fsencode(options)) > _OPTIONS_LIMIT or any(
@@ -121,11 +123,12 @@ def mount_overlay(rootfs: dict, stage: Stage) -> str:  # type: ignore[type-arg]
         named = [f"/proc/self/fd/{fd}" for fd in held]
         options = _overlay_options(named[:-2], named[-2], named[-1])
     try:
-        linux.mount("overlay", upper, "overlay", 0, options + (",volatile" if rootfs.get("volatile") else ""))
+        volatile = ",volatile" if rootfs.get("volatile") else ""
+        linux.mount("overlay", upper, "overlay", flags, options + volatile)
     except OSError as error:
         if error.errno != errno.EINVAL or not rootfs.get("volatile"):
             raise
-        linux.mount("overlay", upper, "overlay", 0, options)  # before Linux 5.10
+        linux.mount("overlay", upper, "overlay", flags, options)  # before Linux 5.10
     finally:
         for fd in held:
             os.close(fd)

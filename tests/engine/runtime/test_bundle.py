@@ -83,3 +83,8 @@ def test_the_stop_signal_is_the_images_or_term():
 
 def test_the_terminal_begins_with_its_size():
     assert bundle(tty=True)["size"] == [24, 80]
+
+
+def test_without_a_device_list_no_node_of_the_image_can_be_opened():
+    assert bundle()["rootfs"]["nodev"] is True
+    assert bundle(privileged=True)["rootfs"]["nodev"] is False

@@ -93,3 +93,11 @@ def test_devices_are_dockers_six_and_the_hosts_do_not_replace_them():
         "/dev/tty",
         "/dev/sda",
     ]
+
+
+def test_without_a_device_list_no_node_in_a_volume_can_be_opened():
+    volume = MountPoint(type="volume", source="/v", target="/v")
+    guarded = HostCgroups(hierarchies=(Hierarchy("/sys/fs/cgroup/devices", ("devices",)),))
+    flags = [plan([volume], host=host).mounts[-1].flags for host in (V2, guarded)]
+    assert flags == [("rbind", "rprivate", "nodev"), ("rbind", "rprivate")]
+    assert "nodev" not in plan([volume], privileged=True).mounts[-1].flags

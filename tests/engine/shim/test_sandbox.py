@@ -247,6 +247,18 @@ def _tree_with_users(box) -> str:
     return tree
 
 
+async def test_nodes_of_an_image_can_be_opened_only_where_that_is_guarded(box, tmp_path):
+    os.mkdir(tmp_path / "image")
+    os.mknod(tmp_path / "image" / "zero", 0o20666, os.makedev(1, 5))
+    read = []
+    for nodev, read_only in ((False, False), (True, False), (True, True)):
+        bundle = box.bundle("sh", "-c", "head -c 1 /zero >/dev/null")
+        bundle["rootfs"]["lower"].insert(0, str(tmp_path / "image"))
+        bundle["rootfs"] |= {"nodev": nodev, "read_only": read_only}
+        read.append((await box.execute(bundle))[0] == 0)
+    assert read == [True, False, False]
+
+
 async def test_user_whose_number_means_no_change_is_refused(box, tmp_path):
     (tmp_path / "image" / "etc").mkdir(parents=True)
     (tmp_path / "image" / "etc" / "passwd").write_text("evil:x:4294967295:1000::/:/bin/sh\n")
