@@ -75,7 +75,10 @@ def open_folder(roots: Sequence[int], names: tuple[bytes, ...]) -> Iterator[list
                     continue
                 if not stat.S_ISDIR(status.st_mode):
                     break
-                descriptor = os.open(name, OPEN_FOLDER, dir_fd=folder)
+                try:
+                    descriptor = os.open(name, OPEN_FOLDER, dir_fd=folder)
+                except (FileNotFoundError, NotADirectoryError):
+                    continue  # a running container has removed it meanwhile
                 opened.callback(os.close, descriptor)
                 below.append(descriptor)
                 if is_opaque(descriptor):
@@ -106,7 +109,10 @@ def _write_folder(writer: TreeTarWriter, roots: Sequence[int], parent: bytes) ->
         with open_folder(roots, tuple(here.split(b"/")) if here else ()) as folders:
             for name, (folder, status) in merge(folders).items():
                 path = here + b"/" + name if here else name
-                writer.add(folder, name, path, status)
+                try:
+                    writer.add(folder, name, path, status)
+                except (FileNotFoundError, NotADirectoryError):
+                    continue  # a running container has removed it meanwhile
                 if stat.S_ISDIR(status.st_mode):
                     below.append(path)
         pending += reversed(below)

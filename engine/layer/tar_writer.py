@@ -43,21 +43,20 @@ class TreeTarWriter:
         self.count = 0
 
     def add(self, folder: int, name: bytes, path: bytes, status: os.stat_result) -> None:
-        """Add ``name`` of the open directory as ``path``; sockets are left out, as Docker does."""
+        """Add ``name`` of the open directory as ``path``; sockets are left out, as Docker does.
+
+        FileNotFoundError, and nothing is written, if a running container has removed it meanwhile.
+        """
         kind = stat.S_IFMT(status.st_mode)
         if kind not in _TYPES:
             return
+        try:
+            self._add(kind, folder, name, path, status)
+        except FileNotFoundError:
+            if self._seen.get((status.st_dev, status.st_ino)) == path:
+                del self._seen[status.st_dev, status.st_ino]  # another name of it is no link to this one
+            raise
         self.count += 1
-        if kind == stat.S_IFREG:
-            self._add_file(folder, name, path, status)
-            return
-        if kind != stat.S_IFDIR and self._add_link(path, status):
-            return
-        link = os.readlink(name, dir_fd=folder) if kind == stat.S_IFLNK else b""
-        xattrs = xattrs_of(b"/proc/self/fd/%d/%s" % (folder, name))
-        if kind == stat.S_IFDIR:
-            path += b"/"
-        self._out.write(_entry(path, _TYPES[kind], status, link=link, xattrs=xattrs))
 
     def add_whiteout(self, parent: bytes, name: bytes) -> None:
         """Say that ``name`` in the directory with the path ``parent`` was deleted."""
@@ -71,6 +70,18 @@ class TreeTarWriter:
     def finish(self) -> None:
         """Write the end marks."""
         self._out.write(bytes(2 * _BLOCK))
+
+    def _add(self, kind: int, folder: int, name: bytes, path: bytes, status: os.stat_result) -> None:
+        if kind == stat.S_IFREG:
+            self._add_file(folder, name, path, status)
+            return
+        if kind != stat.S_IFDIR and self._add_link(path, status):
+            return
+        link = os.readlink(name, dir_fd=folder) if kind == stat.S_IFLNK else b""
+        xattrs = xattrs_of(b"/proc/self/fd/%d/%s" % (folder, name))
+        if kind == stat.S_IFDIR:
+            path += b"/"
+        self._out.write(_entry(path, _TYPES[kind], status, link=link, xattrs=xattrs))
 
     def _add_link(self, path: bytes, status: os.stat_result) -> bool:
         """Write a hard link if the file was written before under another name."""

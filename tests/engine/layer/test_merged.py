@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import os
+import subprocess
 import tarfile
 
 import pytest
@@ -38,8 +39,6 @@ def test_export_shows_what_an_overlay_would(tmp_path, trees):
 
 
 def test_export_agrees_with_the_kernel(tmp_path, trees):
-    import subprocess
-
     top, low = trees
     for name in ("work", "mnt"):
         (tmp_path / name).mkdir()
@@ -74,3 +73,18 @@ def test_changes_are_added_changed_and_deleted(trees):
         ["D", "/fresh/before"],
         ["D", "/gone"],
     ]
+
+
+def test_export_goes_on_when_a_running_container_removes_files(tmp_path):
+    tree = tmp_path / "tree"
+    (tree / "kept").mkdir(parents=True)
+    churn = "while :; do mkdir -p t/a/b; for i in 1 2 3 4 5 6 7 8; do echo x > t/a/b/$i; done; rm -rf t; done"
+    with subprocess.Popen(["sh", "-c", churn], cwd=tree) as process:
+        try:
+            for _ in range(100):
+                with open(tmp_path / "out.tar", "wb") as out:
+                    export({"trees": [str(tree)]}, [out.fileno()])
+                with tarfile.open(tmp_path / "out.tar") as archive:
+                    assert "kept" in archive.getnames()
+        finally:
+            process.kill()
