@@ -133,6 +133,10 @@ def _start_session(body: dict[str, object]) -> dict[str, int]:
             for number in (signal.SIGPIPE, signal.SIGXFSZ):
                 signal.signal(number, signal.SIG_DFL)
             os.chdir(str(body["cwd"]))
+            # socket.recv_fds ignores MSG_CMSG_CLOEXEC (CPython 3.11 to 3.13), and who asked waits for the
+            # last copy of the answer's socket
+            os.closerange(3, write_end)
+            os.closerange(write_end + 1, 1 << 20)
             os.execvpe(argv[0], argv, env)
         except OSError as error:
             os.write(write_end, str(error.errno).encode())

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -156,6 +157,16 @@ async def test_session_lives_in_a_session_of_its_own(launcher):
         assert os.readlink(f"/proc/{pid}/fd/1") == "/dev/null"
         launcher.close()
         assert is_running(pid)
+    finally:
+        os.kill(pid, signal.SIGKILL)
+
+
+async def test_session_inherits_nothing_and_keeps_nobody_waiting(launcher):
+    begun = time.monotonic()
+    pid, _ = await launcher.session(["sleep", "1000"], {"PATH": os.environ["PATH"]}, "/")
+    try:
+        assert time.monotonic() - begun < 4
+        assert sorted(os.listdir(f"/proc/{pid}/fd")) == ["0", "1", "2"]
     finally:
         os.kill(pid, signal.SIGKILL)
 
