@@ -96,6 +96,10 @@ async def execute(parts: Parts, reference: str, options: ExecOptions) -> Session
     """One more process in the running container; None if it is detached."""
     if not options.command:
         raise InvalidInput("", "No exec command specified", remedy="name a command after the container")
+    if options.working_dir and not options.working_dir.startswith("/"):
+        raise InvalidInput(
+            "", f"the working directory '{options.working_dir}' is invalid, it needs to be an absolute path"
+        )
     container = (await current(parts, reference)).container
     if not container.state.running:
         raise not_running(container, f"container {container.id} is not running")

@@ -121,11 +121,17 @@ class Container:
         poller.register(channel, select.POLLIN)
         if self.step:
             poller.register(asker, select.POLLRDHUP)
+        gone: OSError | None = None
         while True:
             if any(fd == asker for fd, _ in poller.poll()):
                 raise BrokenPipeError(errno.EPIPE, "the build was cancelled")
-            packet, descriptors, _, _ = socket.recv_fds(channel, _PACKET, 4, socket.MSG_CMSG_CLOEXEC)
+            try:
+                packet, descriptors, _, _ = socket.recv_fds(channel, _PACKET, 4, socket.MSG_CMSG_CLOEXEC)
+            except ConnectionResetError:
+                continue  # it died with our answer unread: what it said before is still to be had
             if not packet:
+                if gone is not None:
+                    raise gone
                 return
             message = json.loads(packet)
             if message["at"] == "failed":
@@ -133,8 +139,11 @@ class Container:
             if message["at"] == "terminal":
                 self._take_terminal(descriptors)
             else:
-                self._connect_network()
-                channel.send(b"1")
+                try:
+                    self._connect_network()
+                    channel.send(b"1")
+                except OSError as error:
+                    gone = error  # while setting up its root; its last message says why
 
     def _take_terminal(self, descriptors: list[int]) -> None:
         self.terminal, slave = descriptors

@@ -92,16 +92,17 @@ def _entries(path: str, fields: int) -> list[list[str]]:
     ]
 
 
-def execute(process: dict, stage: Stage, *, alive: int) -> None:  # type: ignore[type-arg]  # JSON
+def execute(process: dict, stage: Stage, *, alive: int, first: bool) -> None:  # type: ignore[type-arg]  # JSON
     """Become ``process["args"]``; raises Refusal or OSError when that cannot be. Standard streams are set.
 
+    The ``first`` process of a container makes its working directory, as Docker does; later ones need theirs.
     ``alive`` is a descriptor that hangs up when the parent dies: after the credentials have changed (which
     clears the parent-death signal) that is asked again.
     """
     uid, gid, groups, home = resolve_user(process.get("user", ""), process.get("groups") or [])
     environment = dict(item.split("=", 1) for item in process["env"] if "=" in item)
     environment.setdefault("HOME", home)
-    _enter_directory(process.get("cwd") or "/", stage)
+    _enter_directory(process.get("cwd") or "/", stage, make=first)
     _own_streams(uid)
     _set_limits(process.get("rlimits") or [], stage)
     stage("changing credentials")
@@ -119,9 +120,10 @@ def execute(process: dict, stage: Stage, *, alive: int) -> None:  # type: ignore
     _exec(args, environment)
 
 
-def _enter_directory(cwd: str, stage: Stage) -> None:
+def _enter_directory(cwd: str, stage: Stage, *, make: bool) -> None:
     stage("changing to the working directory", cwd)
-    os.makedirs(cwd, 0o755, exist_ok=True)
+    if make:
+        os.makedirs(cwd, 0o755, exist_ok=True)
     os.chdir(cwd)
     if not os.getcwd().startswith("/"):
         raise refuse("changing to the working directory", "it is outside of the container's root", path=cwd)

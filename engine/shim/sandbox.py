@@ -59,7 +59,7 @@ def become_init(bundle: dict, channel: socket.socket, streams: list[int]) -> Non
         _set_up_root(bundle, stage)
         _finish_network(bundle, channel, stage)
         _set_streams(bundle, bundle.get("size"), channel, streams, stage)
-        process.execute(bundle["process"], stage, alive=channel.fileno())
+        process.execute(bundle["process"], stage, alive=channel.fileno(), first=True)
     except BaseException as error:
         _fail(channel, stage.explain(error))
     os._exit(1)
@@ -88,7 +88,7 @@ def join(
         linux.setns(pidfd, flags)
         os.close(pidfd)
         _set_streams({"tty": wanted.get("tty")}, size, channel, streams, stage)
-        process.execute(wanted, stage, alive=channel.fileno())
+        process.execute(wanted, stage, alive=channel.fileno(), first=False)
     except BaseException as error:
         _fail(channel, stage.explain(error))
     os._exit(1)

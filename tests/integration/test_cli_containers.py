@@ -114,6 +114,12 @@ def test_a_terminal_is_not_to_be_had_in_a_pipe(tuidock):
     assert (run.returncode, run.stderr) == (1, "tuidock: the input device is not a TTY\n")
 
 
+def test_start_attaches_a_terminal_to_a_pipe(tuidock):
+    tuidock.ok("create", "-it", *_ALONE, "--name", "box", "busybox", "sh", "-c", "read line; echo got $line")
+    run = tuidock("start", "--attach", "-i", "box", stdin=b"text\n")
+    assert (run.returncode, run.stdout.splitlines()[-1]) == (0, "got text")
+
+
 def test_detached_prints_the_id_and_writes_the_cidfile(tuidock, tmp_path):
     out = tuidock.ok("run", "-d", *_ALONE, "--cidfile", f"{tmp_path}/cid", "busybox", "true")
     assert out.strip() == (tmp_path / "cid").read_text()
@@ -124,6 +130,21 @@ def test_exec_runs_beside_and_returns_its_code(tuidock):
     _running(tuidock)
     run = tuidock("exec", "-e", "A=1", "-w", "/tmp", "box", "sh", "-c", "echo $A $PWD; exit 5")
     assert (run.returncode, run.stdout) == (5, "1 /tmp\n")
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "message"),
+    [
+        (("-w", "/nosuch"), 126, "changing to the working directory: /nosuch: No such file or directory"),
+        (("-w", "tmp"), 1, "the working directory 'tmp' is invalid, it needs to be an absolute path"),
+        (("-u", "nobody-here"), 126, "unable to find user nobody-here: no matching entries in passwd file"),
+    ],
+)
+def test_exec_makes_neither_directory_nor_user(tuidock, options, code, message):
+    _running(tuidock)
+    run = tuidock("exec", *options, "box", "true")
+    assert (run.returncode, run.stderr) == (code, f"tuidock: {message}\n")
+    assert tuidock("exec", "box", "ls", "-d", "/nosuch").returncode == 1
 
 
 def test_exec_of_nothing_is_127_and_in_nothing_is_1(tuidock):

@@ -83,7 +83,25 @@ def test_other_detach_keys_may_be_chosen_and_attach_comes_back(terminal, tuidock
     shown.wait_for("42\r\n")
     shown.type("\x02")
     shown.wait_for("read escape sequence\r\n")
-    assert shown.end() == 0
+    assert shown.end() == 1
+
+
+def test_detach_keys_leave_an_exec_session(terminal, tuidock):
+    tuidock.ok("run", "-d", *_ALONE, "--name", "box", "busybox", "sleep", "1000")
+    shown = terminal("exec", "-it", "box", "sh")
+    shown.wait_for("/ # ")
+    shown.type("\x10\x11")
+    shown.wait_for("read escape sequence\r\n")
+    assert shown.end() == 1
+
+
+def test_without_input_an_interrupt_is_passed_on(terminal):
+    script = "trap 'echo told; exit 9' INT; echo ready; while :; do sleep 0.05; done"
+    shown = terminal("run", "-t", "--rm", *_ALONE, "busybox", "sh", "-c", script)
+    shown.wait_for("ready")
+    shown.process.send_signal(signal.SIGINT)
+    shown.wait_for("told")
+    assert shown.end() == 9
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])

@@ -67,10 +67,10 @@ async def attend(session: Session, how: Attachment) -> int | None:
     with contextlib.ExitStack() as stack:
         if owns_terminal:
             stack.enter_context(terminal.raw())
-        if how.tty:
-            stack.enter_context(_resizing(session))
-        elif how.forward is not None:
+        if how.forward is not None:
             stack.enter_context(_proxying(how.forward))
+        if how.tty:  # after the proxy: a window's new size is the session's, not a signal for the process
+            stack.enter_context(_resizing(session))
         try:
             await _pump(session, how)
         except _Detached:

@@ -34,6 +34,10 @@ class Invocation(msgspec.Struct, frozen=True, kw_only=True):
         """The text of a flag, or None where it was not given."""
         return str(self.values[name]) if name in self.given else None
 
+    def filled(self, name: str) -> str | None:
+        """The text of a flag, or None where it was not given or is empty (a script's unset variable)."""
+        return self.optional(name) or None
+
     def number(self, name: str) -> int | None:
         value = self.values[name]
         return None if value is None else int(value)

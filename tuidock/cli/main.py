@@ -34,6 +34,8 @@ def main(argv: list[str], paths: Paths, spawner: socket.socket | None) -> int:
         return diagnostics.INTERRUPTED
     except BrokenPipeError:
         return diagnostics.PIPE_CLOSED
+    except OSError as error:  # standard output of a verb that needs no engine, such as --help
+        return diagnostics.unexpected(error)
 
 
 def _main(argv: list[str], paths: Paths, spawner: socket.socket | None) -> int:

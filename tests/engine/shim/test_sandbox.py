@@ -187,6 +187,18 @@ async def test_file_is_bound_on_a_new_file(box, tmp_path):
     assert (await box.execute(bundle))[1] == b"kept"
 
 
+async def test_a_mount_that_fails_is_told_even_while_the_network_is_being_connected(box, tmp_path):
+    (tmp_path / "file").touch()
+    network = {"host": [], "container": [], "teardown": [], "ports": []}
+    for _ in range(60):  # one of thirty lost the race
+        bundle = box.bundle("true", network=network)
+        bundle["mounts"].append(
+            {"type": "bind", "source": f"{tmp_path}/file", "target": "/etc", "flags": ["bind"]}
+        )
+        with pytest.raises(errors.RuntimeFailure, match=r"mounting bind: /etc: \S+ is a file"):
+            await box.execute(bundle)
+
+
 async def test_link_of_the_image_does_not_lead_a_mount_to_the_host(box, tmp_path):
     outside, given = tmp_path / "outside", tmp_path / "given"
     outside.mkdir()

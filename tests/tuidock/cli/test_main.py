@@ -1,3 +1,7 @@
+import os
+import subprocess
+import sys
+
 import pytest
 
 from engine.paths import Paths
@@ -14,9 +18,26 @@ def run(tmp_path, capfd):
     return call
 
 
+@pytest.fixture
+def tuidock_environment(tmp_path):
+    return {**os.environ, "TUIDOCK_ROOT": f"{tmp_path}/root", "TUIDOCK_DEBUG": ""}
+
+
 def test_no_words_print_the_help(run):
     code, out, err = run()
     assert (code, out.startswith("Usage:  tuidock [OPTIONS] COMMAND"), err) == (0, True, "")
+
+
+def test_help_that_cannot_be_written_is_one_line(tuidock_environment):
+    with open("/dev/full", "wb") as full:
+        run = subprocess.run(
+            [sys.executable, "-m", "tuidock", "--help"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            env=tuidock_environment,
+            check=False,
+        )
+    assert (run.returncode, run.stderr) == (1, b"tuidock: No space left on device\n")
 
 
 @pytest.mark.parametrize("argv", [("run", "--help"), ("help", "run"), ("run", "-it", "--help", "x")])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from engine.errors import Conflict, EngineError
+from engine.errors import Conflict, EngineError, RuntimeFailure
 from engine.options import AttachOptions, ExecOptions
 from tuidock.cli import diagnostics, output, terminal
 from tuidock.cli.attachment import Attachment, Session, attend, check_terminal
@@ -40,12 +40,10 @@ async def _start(engine: Engine, invocation: Invocation) -> int:
     container = await engine.containers.get(invocation.arguments[0])
     stdin = invocation.switch("interactive") and container.options.stdin_open
     how = _attachment(engine, container, invocation, stdin=stdin, proxy=True)
-    problem = check_terminal(tty=how.tty, stdin=how.stdin)
-    if problem:
-        return diagnostics.problem(problem)
     size = terminal.size() if how.tty else None
     session = await engine.containers.start_attached(container.id, AttachOptions(stdin=stdin), size)
-    return await _stay(session, how)
+    code = await attend(session, how)
+    return 0 if code is None else code
 
 
 async def _start_all(engine: Engine, names: tuple[str, ...]) -> int:
@@ -87,10 +85,11 @@ async def _attach(engine: Engine, invocation: Invocation) -> int:
 
 
 async def _stay(session: Session, how: Attachment) -> int:
+    """Docker's ``attach`` and ``exec`` take leaving for a failure, its ``run`` and ``start`` do not."""
     code = await attend(session, how)
     if code is None:
         diagnostics.line("read escape sequence")
-        return 0
+        return diagnostics.FAILED
     return code
 
 
@@ -120,19 +119,21 @@ async def _exec(engine: Engine, invocation: Invocation) -> int:
     options = ExecOptions(
         command=tuple(command),
         env=_environment(invocation),
-        working_dir=invocation.optional("workdir"),
-        user=invocation.optional("user"),
+        working_dir=invocation.filled("workdir"),
+        user=invocation.filled("user"),
         tty=tty,
         stdin=stdin,
         detach=detach,
         privileged=invocation.switch("privileged"),
         size=terminal.size() if tty else None,
     )
-    session = await engine.containers.exec(name, options)
+    try:
+        session = await engine.containers.exec(name, options)
+    except RuntimeFailure as error:  # an unknown user, a working directory that is not there
+        return max(diagnostics.engine_error(error), diagnostics.NOT_EXECUTABLE)
     if session is None:
         return 0
-    code = await attend(session, Attachment(tty=tty, stdin=stdin, keys=invocation.text("detach-keys")))
-    return 0 if code is None else code
+    return await _stay(session, Attachment(tty=tty, stdin=stdin, keys=invocation.text("detach-keys")))
 
 
 def _environment(invocation: Invocation) -> tuple[str, ...]:

@@ -69,10 +69,10 @@ def create_options(invocation: Invocation) -> CreateOptions:
         image=image,
         command=tuple(command) or None,
         entrypoint=given.entrypoint(),
-        name=invocation.optional("name"),
-        hostname=invocation.optional("hostname"),
-        user=invocation.optional("user"),
-        working_dir=invocation.optional("workdir"),
+        name=invocation.filled("name"),
+        hostname=invocation.filled("hostname"),
+        user=invocation.filled("user"),
+        working_dir=invocation.filled("workdir"),
         env=given.environment(),
         labels=given.labels(),
         tty=invocation.switch("tty"),
@@ -91,10 +91,10 @@ def create_options(invocation: Invocation) -> CreateOptions:
         network=given.network(),
         extra_hosts=invocation.many("add-host"),
         dns=invocation.many("dns"),
-        stop_signal=invocation.optional("stop-signal"),
+        stop_signal=invocation.filled("stop-signal"),
         stop_timeout=invocation.number("stop-timeout"),
         resources=given.resources(),
-        platform=invocation.optional("platform"),
+        platform=invocation.filled("platform"),
     )
 
 
@@ -149,7 +149,9 @@ class _Given:
 
     def network(self) -> str:
         name = self._invocation.text("network")
-        return "bridge" if name in {"", "default"} else name
+        if not name:
+            raise SpecError("no name set for network")
+        return "bridge" if name == "default" else name
 
     def no_new_privileges(self) -> bool:
         wanted = False

@@ -99,8 +99,9 @@ async def _start(engine: Engine, invocation: Invocation, container: Container, h
 
     size = terminal.size() if how.tty else None
     session = await engine.containers.start_attached(container.id, AttachOptions(stdin=how.stdin), size)
-    if invocation.switch("sig-proxy") and not how.tty:
-        how = Attachment(tty=False, stdin=how.stdin, streams=how.streams, keys=how.keys, forward=forward)
+    # with input the terminal is raw: its keys are the container's, and a signal to this process is for it
+    if invocation.switch("sig-proxy") and not (how.tty and how.stdin):
+        how = Attachment(tty=how.tty, stdin=how.stdin, streams=how.streams, keys=how.keys, forward=forward)
     code = await attend(session, how)
     return 0 if code is None else code
 

@@ -1,5 +1,7 @@
+import pytest
+
 from engine.options import MountSpec, PortSpec, Resources
-from tuidock.cli.command import Invocation
+from tuidock.cli.command import Invocation, SpecError
 from tuidock.cli.commands.container_flags import CONTAINER_FLAGS, create_options
 from tuidock.cli.flags import parse
 
@@ -27,6 +29,16 @@ def test_words_after_the_image_are_the_command():
 
 def test_an_empty_entrypoint_removes_the_images():
     assert _options("--entrypoint", "", "busybox").entrypoint == ()
+
+
+def test_empty_texts_are_as_if_not_given():
+    options = _options("--name", "", "-u", "", "-w", "", "-h", "", "--stop-signal", "", "busybox")
+    assert options == _options("busybox")
+
+
+def test_a_network_without_a_name_is_refused():
+    with pytest.raises(SpecError, match="no name set for network"):
+        _options("--network", "", "busybox")
 
 
 def test_every_kind_of_mount_is_collected():
