@@ -10,9 +10,11 @@ import shlex
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from tuidock.rows import ports_text, size_text, state_text
+from tuidock.rows import ports_text, state_text
 from tuidock.sanitize import label
+from tuidock.sizes import human_size
 from tuidock.widgets.facts_view import Fact
+from tuidock.words import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -80,10 +82,12 @@ def image_page(image: Image, history: Iterable[HistoryEntry]) -> list[Fact]:
     facts = [Fact("IMAGE", ""), Fact("id", image.id.removeprefix("sha256:")[:12])]
     facts += [Fact("name", label(name)) for name in image.names]
     facts += [
-        Fact("size", size_text(image.size)),
+        Fact("size", human_size(image.size)),
         Fact("platform", label(f"{image.os}/{image.architecture}")),
     ]
-    facts.append(Fact("used by", f"{image.containers} containers" if image.containers else "no container"))
+    facts.append(
+        Fact("used by", counted(image.containers, "container") if image.containers else "no container")
+    )
     facts += [Fact("", ""), Fact("CONFIG", "")]
     facts += _pairs(
         ("entrypoint", shlex.join(config.entrypoint)),
@@ -98,7 +102,7 @@ def image_page(image: Image, history: Iterable[HistoryEntry]) -> list[Fact]:
     facts += [Fact("", ""), Fact("LAYERS, newest first", "")]
     facts += [
         Fact(
-            size_text(entry.size) if entry.size else "-",
+            human_size(entry.size) if entry.size else "-",
             label(entry.created_by or entry.comment) or "(not said)",
         )
         for entry in history

@@ -19,8 +19,9 @@ from engine.events import (
     StepOutput,
     StepStarted,
 )
-from tuidock.rows import seconds_text, size_text
+from tuidock.rows import seconds_text
 from tuidock.sanitize import label
+from tuidock.sizes import human_size
 from tuidock.widgets.columns import Column
 from tuidock.widgets.row_table import Row
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 STEP_COLUMNS = (Column("", 8), Column("TIME", 7, right=True), Column("STEP", 20, maximum=200))
 _OUTPUT_LIMIT = 256 * 1024
+_REPLAY_SECONDS = 1.0
 _SIGNS = {
     "waiting": ("·", "muted"),
     "running": ("▶ runs", "running"),
@@ -65,8 +67,10 @@ class Step:
 class JobProgress:
     """The steps and messages of one job; a build's steps, else one step that carries the messages."""
 
-    def __init__(self, job_id: str) -> None:
+    def __init__(self, job_id: str, age: float = 0.0) -> None:
+        """``age`` is for how many seconds the job has been running before this."""
         self.job_id = job_id
+        self._known = (time.monotonic(), age)
         self.steps: dict[int, Step] = {}
         self.messages = Step(-1, "messages")
         self.image_id = ""
@@ -86,7 +90,7 @@ class JobProgress:
                 self.steps = {step.index: Step(step.index, step.name, step.line) for step in steps}
             case StepStarted(index=index):
                 step = self._step(index)
-                step.status, step.started, self.current = "running", time.monotonic(), index
+                step.status, step.started, self.current = "running", self._started(), index
             case StepOutput(index=index, stream=stream, content=content):
                 self._step(index).write(stream, content)
                 return index
@@ -124,6 +128,13 @@ class JobProgress:
             )
         return rows
 
+    def _started(self) -> float:
+        """When a step began of which is heard now: of one that was read from the record, by those before."""
+        now, (known, age) = time.monotonic(), self._known
+        if now - known > _REPLAY_SECONDS or age < _REPLAY_SECONDS:
+            return now
+        return min(now, known - age + sum(step.seconds for step in self.steps.values()))
+
     def _step(self, index: int) -> Step:
         return self.steps.setdefault(index, Step(index, f"step {index}"))
 
@@ -142,5 +153,5 @@ class JobProgress:
         if self._layers.get(fact.layer) == fact.phase:
             return None
         self._layers[fact.layer] = fact.phase
-        size = f" {size_text(fact.total or fact.done)}" if fact.total or fact.done else ""
+        size = f" {human_size(fact.total or fact.done)}" if fact.total or fact.done else ""
         return self._say(f"{fact.layer.removeprefix('sha256:')[:12]} {fact.phase}{size}")

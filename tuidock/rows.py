@@ -9,6 +9,7 @@ import shlex
 from typing import TYPE_CHECKING
 
 from tuidock.sanitize import label
+from tuidock.sizes import human_size
 from tuidock.widgets.columns import Column
 from tuidock.widgets.row_table import Row
 
@@ -76,16 +77,6 @@ def seconds_text(seconds: float) -> str:
     return f"{int(seconds) // 60}m{int(seconds) % 60:02}s"
 
 
-def size_text(size: int) -> str:
-    """Bytes as Docker writes them: powers of ten, three digits."""
-    value, unit = float(size), "B"
-    for unit in ("B", "kB", "MB", "GB", "TB"):  # noqa: B007 - the unit that it stopped at
-        if value < 1000:  # noqa: PLR2004 - as Docker: decimal units
-            break
-        value /= 1000
-    return f"{value:.3g}{unit}"
-
-
 def state_text(state: ContainerState) -> tuple[str, str]:
     """A sign and a word for ``state``, and the name of its style."""
     if state.status == "exited":
@@ -139,7 +130,7 @@ def image_row(image: Image, now: int) -> Row:
     used = str(image.containers) if image.containers else ""
     # hello-world and reproducible images carry no date: Docker's zero
     made = age(image.created, now) if image.created > 0 else "-"
-    cells = (name, short, str(len(image.chain_ids)), size_text(image.size), made, used)
+    cells = (name, short, str(len(image.chain_ids)), human_size(image.size), made, used)
     return Row(image.id, cells, ("title", "muted", "", "", "muted", "running"), f"{name} {short}")
 
 

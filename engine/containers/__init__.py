@@ -20,7 +20,6 @@ from engine.runtime.claim import claimed, until_claimable
 from engine.runtime.filters import check_filters, check_prune_filters, is_pruned, select
 from engine.runtime.inspection import inspect_container
 from engine.runtime.liveness import open_supervisor, supervisor_pid
-from engine.runtime.logs import read_log
 from engine.runtime.naming import check_name
 from engine.runtime.top import processes
 
@@ -86,6 +85,8 @@ class Containers:
 
     async def logs(self, reference: str, options: LogOptions) -> AsyncIterator[LogChunk]:
         """What the container wrote, in whole lines; with ``follow`` until it ends."""
+        from engine.runtime.logs import read_log
+
         container = await self.get(reference)
         lock = self._paths.container_lock(container.id)
         # The supervisor is opened first: what is written after that is either seen or waited for.

@@ -6,21 +6,24 @@ of whole lines of one stream, each with the time at which its bytes came; only t
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections import deque
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Self
+
+import aiofiles
 
 from engine.records import LogChunk
 from engine.shim.wire import LOG_RECORD
 from engine.watch import Watch
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable, Iterator
+    from collections.abc import AsyncIterator, Iterator
+
+    from aiofiles.threadpool.binary import AsyncBufferedReader
 
     from engine.options import LogOptions
 
-_BATCH = 512
+_BATCH = 128
 _LONGEST_LINE = 1 << 20
 _LOOK_BACK = 4096
 """Records before the tail in which the beginning of a line that ends in it is still looked for."""
@@ -35,44 +38,56 @@ class _Record(NamedTuple):
 
 
 class LogReader:
-    """The two files of one log, as they are now; missing ones are empty."""
+    """The two files of one log, read beside the event loop; ``None`` in place of a missing one."""
 
-    def __init__(self, path: str, index_path: str) -> None:
-        self._content = _open(path)
-        self._index = _open(index_path)
+    def __init__(self, content: AsyncBufferedReader | None, index: AsyncBufferedReader | None) -> None:
+        self._content = content
+        self._index = index
 
-    def close(self) -> None:
+    @classmethod
+    async def open(cls, path: str, index_path: str) -> Self:
+        """The log as it is now; missing files are empty ones."""
+        return cls(await _open(path), await _open(index_path))
+
+    async def close(self) -> None:
         """Give the descriptors back."""
-        for descriptor in (self._content, self._index):
-            if descriptor is not None:
-                os.close(descriptor)
-        self._content = self._index = None
+        for file in (self._content, self._index):
+            if file is not None:
+                await file.close()
 
     @property
     def count(self) -> int:
         """The number of complete records."""
-        return os.fstat(self._index).st_size // LOG_RECORD.size if self._index is not None else 0
+        return os.fstat(self._index.fileno()).st_size // LOG_RECORD.size if self._index is not None else 0
 
-    def records(self, start: int, end: int) -> list[_Record]:
-        """The records from number ``start`` to before ``end``."""
-        if self._index is None or start >= end:
+    async def records(self, start: int, end: int) -> list[tuple[_Record, bytes]]:
+        """The records from number ``start`` to before ``end``, each with the bytes that it describes.
+
+        They lie one behind the other in the log, so that one read serves them all.
+        """
+        if self._index is None or self._content is None or start >= end:
             return []
-        raw = os.pread(self._index, (end - start) * LOG_RECORD.size, start * LOG_RECORD.size)
+        raw = await _read_at(self._index, start * LOG_RECORD.size, (end - start) * LOG_RECORD.size)
         whole = len(raw) - len(raw) % LOG_RECORD.size
-        return [_Record(*fields) for fields in LOG_RECORD.iter_unpack(raw[:whole])]
+        found = [_Record(*fields) for fields in LOG_RECORD.iter_unpack(raw[:whole])]
+        if not found:
+            return []
+        first, last = found[0].offset, found[-1]
+        content = memoryview(await _read_at(self._content, first, last.offset + last.length - first))
+        return [
+            (record, bytes(content[record.offset - first : record.offset - first + record.length]))
+            for record in found
+        ]
 
-    def content(self, record: _Record) -> bytes:
-        """The bytes that a record describes."""
-        return b"" if self._content is None else os.pread(self._content, record.length, record.offset)
-
-    def tail_start(self, lines: int, end: int) -> int:
+    async def tail_start(self, lines: int, end: int) -> int:
         """A record from which on, up to ``end``, at least ``lines`` whole lines lie."""
         found, clean, seen, after = 0, set[int](), set[int](), 0
         position = end
         while position > 0:
             first = max(0, position - _BATCH)
-            for number, record in reversed(list(enumerate(self.records(first, position), first))):
-                content = self.content(record)
+            for number, (record, content) in reversed(
+                list(enumerate(await self.records(first, position), first))
+            ):
                 enough = found > lines
                 if enough and content.endswith(b"\n"):
                     clean.add(record.stream)
@@ -121,29 +136,28 @@ async def read_log(
 
     It has when its supervisor, the pidfd ``supervisor`` (closed here), has removed its lock or died.
     """
-    reader = LogReader(path, index_path)
+    reader = await LogReader.open(path, index_path)
     lines = _Lines()
     try:
         with Watch() as watch:
             follows = options.follow and supervisor is not None and _watched(watch, index_path, lock_path)
             end = reader.count
-            start = 0 if options.tail is None else reader.tail_start(options.tail, end)
+            start = 0 if options.tail is None else await reader.tail_start(options.tail, end)
             past = _past(reader, lines, start, end, flush=not follows)
-            for chunk in past if options.tail is None else _last_lines(past, options.tail):
+            async for chunk in past if options.tail is None else _last_lines(past, options.tail):
                 if _wanted(chunk, options):
                     yield chunk
-                    await asyncio.sleep(0)
             while follows:
                 follows = await watch.changed(process=supervisor) and _exists(lock_path)
                 new = reader.count
-                for chunk in _past(reader, lines, end, new, flush=not follows):
+                async for chunk in _past(reader, lines, end, new, flush=not follows):
                     if options.until is not None and chunk.time > options.until:
                         return
                     if _wanted(chunk, options):
                         yield chunk
                 end = new
     finally:
-        reader.close()
+        await reader.close()
         if supervisor is not None:
             os.close(supervisor)
 
@@ -162,22 +176,26 @@ def _exists(path: str) -> bool:
     return os.path.exists(path)
 
 
-def _past(reader: LogReader, lines: _Lines, start: int, end: int, *, flush: bool) -> Iterator[LogChunk]:
+async def _past(
+    reader: LogReader, lines: _Lines, start: int, end: int, *, flush: bool
+) -> AsyncIterator[LogChunk]:
     for first in range(start, end, _BATCH):
-        for record in reader.records(first, min(end, first + _BATCH)):
-            yield from lines.feed(record, reader.content(record))
+        for record, content in await reader.records(first, min(end, first + _BATCH)):
+            for chunk in lines.feed(record, content):
+                yield chunk
     if flush:
-        yield from lines.flush()
+        for chunk in lines.flush():
+            yield chunk
 
 
-def _last_lines(chunks: Iterable[LogChunk], count: int) -> Iterable[LogChunk]:
+async def _last_lines(chunks: AsyncIterator[LogChunk], count: int) -> AsyncIterator[LogChunk]:
     """The last ``count`` lines of what ``chunks`` hold."""
-    single = (
-        _chunk(chunk.time, 1 if chunk.stream == "stdout" else 2, line)
-        for chunk in chunks
-        for line in split_lines(chunk.content)
-    )
-    return deque(single, maxlen=count)
+    last: deque[LogChunk] = deque(maxlen=count)
+    async for chunk in chunks:
+        stream = 1 if chunk.stream == "stdout" else 2
+        last.extend(_chunk(chunk.time, stream, line) for line in split_lines(chunk.content))
+    for chunk in last:
+        yield chunk
 
 
 def split_lines(content: bytes) -> list[bytes]:
@@ -199,8 +217,13 @@ def _chunk(time: int, stream: int, content: bytes) -> LogChunk:
     return LogChunk(time=time, stream=_STREAMS.get(stream, "stdout"), content=content)
 
 
-def _open(path: str) -> int | None:
+async def _open(path: str) -> AsyncBufferedReader | None:
     try:
-        return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        return await aiofiles.open(path, "rb")
     except FileNotFoundError:
         return None
+
+
+async def _read_at(file: AsyncBufferedReader, offset: int, length: int) -> bytes:
+    await file.seek(offset)
+    return await file.read(length)

@@ -14,7 +14,6 @@ from tuidock.rows import (
     job_row,
     ports_text,
     seconds_text,
-    size_text,
     state_text,
 )
 from tuidock.widgets.columns import fit
@@ -72,13 +71,6 @@ def test_a_name_that_looks_like_markup_or_an_escape_stays_text():
 )
 def test_ages_are_short(seconds: float, text: str):
     assert age(0, int(seconds * _SECOND)) == text
-
-
-@pytest.mark.parametrize(
-    ("size", "text"), [(0, "0B"), (999, "999B"), (4_260_000, "4.26MB"), (1.5e9, "1.5GB")]
-)
-def test_sizes_are_written_as_docker_writes_them(size: float, text: str):
-    assert size_text(int(size)) == text
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(0.26, "0.3s"), (42.4, "42s"), (724, "12m04s")])

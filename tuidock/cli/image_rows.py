@@ -8,7 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tuidock.cli.listing import Layout, shortened
-from tuidock.cli.units import ago, human_size, local_time, rfc3339
+from tuidock.cli.units import ago, local_time, rfc3339
+from tuidock.sizes import human_size
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

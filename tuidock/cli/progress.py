@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 from engine import events
 from tuidock.cli import diagnostics
-from tuidock.cli.units import human_size
+from tuidock.cli.units import short_digest
+from tuidock.sizes import human_size
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from engine.events import Progress, ProgressFact
 
 _TICK = 0.1
-_ID_WIDTH = 12
 
 
 @contextlib.asynccontextmanager
@@ -79,7 +79,7 @@ class Plain:
         elif isinstance(fact, events.Message):
             diagnostics.line(fact.text)
         elif isinstance(fact, events.LayerProgress) and fact.phase == "done":
-            diagnostics.line(f"{short_layer(fact.layer)}: Loaded layer {_size(fact)}".rstrip())
+            diagnostics.line(f"{short_digest(fact.layer)}: Loaded layer {_size(fact)}".rstrip())
 
     def _plan(self, fact: events.BuildPlanned) -> None:
         for number, step in enumerate(fact.steps, 1):
@@ -109,11 +109,6 @@ class Plain:
 
     def _line(self, index: int, text: str) -> None:
         diagnostics.line(f"#{self._numbers.get(index, index)} {text}".rstrip())
-
-
-def short_layer(layer: str) -> str:
-    """The first twelve digits of a layer's digest."""
-    return layer.removeprefix("sha256:")[:_ID_WIDTH]
 
 
 def _size(fact: events.LayerProgress) -> str:

@@ -14,8 +14,8 @@ import msgspec
 
 from engine import events
 from tuidock.cli import diagnostics
-from tuidock.cli.progress import short_layer
-from tuidock.cli.units import human_size
+from tuidock.cli.units import short_digest
+from tuidock.sizes import human_size
 
 _SHORTEST_PAUSE = 0.05
 _TAIL = 6
@@ -147,7 +147,7 @@ def _step_line(step: _Step, columns: int) -> str:
 
 def _layer_line(fact: events.LayerProgress) -> str:
     phase = _PHASES.get(fact.phase, fact.phase)
-    name = short_layer(fact.layer)
+    name = short_digest(fact.layer)
     if fact.phase == "done" or not fact.total:
         return f"{name}: {phase} {human_size(fact.done) if fact.done else ''}".rstrip()
     filled = min(_BAR, _BAR * fact.done // fact.total)

@@ -1,26 +1,13 @@
-"""Owns sizes and ages in Docker's words; refuses to read the clock.
+"""Owns ages, times and digests in Docker's words; refuses to read the clock.
 
-Source: docker/go-units (HumanDuration, HumanSizeWithPrecision). humanize's forms differ ("4.4 MB",
-"an hour ago"), and scripts compare Docker's.
+Source: docker/go-units, HumanDuration. humanize's forms differ ("an hour ago"), and scripts compare Docker's.
 """
 
 from __future__ import annotations
 
 _SECOND = 1_000_000_000
-_UNITS = ("B", "kB", "MB", "GB", "TB", "PB", "EB")
-_BINARY_UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
 _MINUTE, _HOUR = 60, 3600
 _DAYS_SHOWN_AS_HOURS, _WEEK_DAYS, _MONTH_DAYS, _YEAR_DAYS = 48, 7, 30, 365
-
-
-def human_size(size: float, digits: int = 3) -> str:
-    """``4.43MB``: powers of 1000, ``digits`` significant."""
-    return _scaled(size, 1000, _UNITS, digits)
-
-
-def binary_size(size: float) -> str:
-    """``7.653GiB``: powers of 1024, four significant digits."""
-    return _scaled(size, 1024, _BINARY_UNITS, 4)
 
 
 def human_duration(nanoseconds: int) -> str:
@@ -44,6 +31,11 @@ def human_duration(nanoseconds: int) -> str:
 def ago(instant: int, now: int) -> str:
     """How long before ``now`` an instant was: ``5 minutes ago``; ``N/A`` for none."""
     return f"{human_duration(now - instant)} ago" if instant > 0 else "N/A"
+
+
+def short_digest(digest: str) -> str:
+    """The first twelve hexadecimal digits of a digest or id."""
+    return digest.removeprefix("sha256:")[:12]
 
 
 def local_time(instant: int) -> str:
@@ -74,11 +66,3 @@ def _days(days: int, seconds: int) -> str:
     if days < 2 * _YEAR_DAYS:
         return f"{days // _MONTH_DAYS} months"
     return f"{seconds // _HOUR // 24 // _YEAR_DAYS} years"
-
-
-def _scaled(size: float, base: int, units: tuple[str, ...], digits: int) -> str:
-    power = 0
-    while size >= base and power < len(units) - 1:
-        size /= base
-        power += 1
-    return f"{size:.{digits}g}{units[power]}"

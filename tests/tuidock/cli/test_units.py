@@ -1,20 +1,8 @@
 import pytest
 
-from tuidock.cli.units import ago, binary_size, human_duration, human_size, local_time, rfc3339_nano
+from tuidock.cli.units import ago, human_duration, local_time, rfc3339_nano
 
 _SECOND = 10**9
-
-
-@pytest.mark.parametrize(
-    ("size", "shown"),
-    [(0, "0B"), (999, "999B"), (1024, "1.02kB"), (4_430_000, "4.43MB"), (117_000_000, "117MB")],
-)
-def test_sizes_have_three_digits(size, shown):
-    assert human_size(size) == shown
-
-
-def test_binary_sizes_have_four_digits():
-    assert binary_size(8_217_000_000) == "7.653GiB"
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from tuidock.cli import diagnostics, output
 from tuidock.cli.command import Command, Invocation
 from tuidock.cli.flags import Flag, many, switch
 from tuidock.cli.specs import scalars
-from tuidock.cli.units import human_size
+from tuidock.sizes import human_size
 
 if TYPE_CHECKING:
     from engine.engine import Engine

@@ -8,7 +8,7 @@ from tuidock.cli import listing, output
 from tuidock.cli.command import PROGRAM, Command, Invocation
 from tuidock.cli.commands.inspect import check_format
 from tuidock.cli.flags import text
-from tuidock.cli.units import binary_size
+from tuidock.sizes import binary_size
 
 if TYPE_CHECKING:
     from engine.engine import Engine
