@@ -9,7 +9,7 @@ import msgspec
 
 from engine.containers import creation, running, stopping
 from engine.containers.deletion import delete_container
-from engine.containers.folding import current, refreshed
+from engine.containers.folding import current, seen
 from engine.containers.parts import Parts
 from engine.containers.supervision import ask, settle
 from engine.errors import Conflict, InvalidInput, NotFound
@@ -22,6 +22,7 @@ from engine.runtime.inspection import inspect_container
 from engine.runtime.liveness import open_supervisor, supervisor_pid
 from engine.runtime.naming import check_name
 from engine.runtime.top import processes
+from engine.store.container_records import RUNNING
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -67,7 +68,7 @@ class Containers:
     async def list(self, wanted: ContainerFilter) -> tuple[Container, ...]:
         """The containers that fit, newest first; without ``all`` only those that run."""
         check_filters(wanted.filters)
-        rows = [await refreshed(self._parts, row) for row in self._parts.records.list()]
+        rows = [await seen(self._parts, row) for row in self._parts.records.list()]
         containers = [row.container for row in rows if row is not None]
         found = select(containers, wanted.filters, self._ancestors(wanted.filters.get("ancestor", ())))
         every = wanted.all or wanted.limit is not None or any(key in wanted.filters for key in _EVERY_STATUS)
@@ -191,9 +192,9 @@ class Containers:
         check_prune_filters(options.filters)
         removed, reclaimed, now = [], 0, time.time_ns()
         for row in self._parts.records.list():
-            fresh = await refreshed(self._parts, row)
-            if fresh is None or fresh.container.state.running:
-                continue
+            fresh = await seen(self._parts, row)
+            if fresh is None or fresh.container.state.running or fresh.desired == RUNNING:
+                continue  # the last: it has ended, and what it held could not be given back
             if is_pruned(fresh.container, options.filters, now):
                 reclaimed += await self._delete(fresh.container, volumes=False)
                 removed.append(fresh.container.id)

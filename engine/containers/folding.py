@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from engine.containers.deletion import delete_container
-from engine.errors import NotFound
+from engine.errors import EngineError, NotFound
 from engine.runtime.claim import claimed
-from engine.runtime.facts import final_state, read_facts
+from engine.runtime.facts import final_state, read_facts, read_state
 from engine.store.container_records import CREATED, RUNNING, STOPPED
 
 if TYPE_CHECKING:
@@ -44,6 +44,15 @@ async def refreshed(parts: Parts, row: Row) -> Row | None:
     if facts.state.status == "exited" and row.container.options.auto_remove:
         return None  # its supervisor is removing it
     return with_state(row, facts.state)
+
+
+async def seen(parts: Parts, row: Row) -> Row | None:
+    """As ``refreshed``, for a list: a container whose end cannot be recorded now is as it was last known."""
+    try:
+        return await refreshed(parts, row)
+    except (EngineError, OSError):
+        state = read_state(parts.paths.container_state(row.container.id))
+        return row if state is None else with_state(row, state)
 
 
 def with_state(row: Row, state: ContainerState) -> Row:

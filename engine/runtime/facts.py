@@ -34,11 +34,13 @@ def read_state(path: str) -> ContainerState | None:
     """The content of a state.json; None if there is none, or none that can be read."""
     try:
         with open(path, "rb") as file:
-            value: dict[str, Any] = msgspec.json.decode(file.read())
+            value = msgspec.json.decode(file.read(), type=dict[str, Any])
+        known = {
+            name: value[name] for name in ContainerState.__struct_fields__ if value.get(name) is not None
+        }
+        return msgspec.convert(known, ContainerState)
     except (FileNotFoundError, NotADirectoryError, msgspec.DecodeError):
         return None
-    known = {name: value[name] for name in ContainerState.__struct_fields__ if value.get(name) is not None}
-    return msgspec.convert(known, ContainerState)
 
 
 def final_state(facts: Facts, last: ContainerState, now: int) -> ContainerState:

@@ -18,7 +18,14 @@ from engine.errors import (
     NotFound,
     RuntimeFailure,
 )
-from engine.options import AttachOptions, ContainerFilter, ExecOptions, LogOptions, RemoveContainerOptions
+from engine.options import (
+    AttachOptions,
+    ContainerFilter,
+    ExecOptions,
+    LogOptions,
+    PruneOptions,
+    RemoveContainerOptions,
+)
 from engine.runtime.liveness import supervisor_pid
 from tests.support.containers import everything, run, sh, started
 
@@ -299,6 +306,21 @@ async def test_a_container_with_rm_whose_supervisor_was_killed_is_removed(engine
     await asyncio.sleep(0.1)
     assert await engine.containers.list(ContainerFilter(all=True)) == ()
     assert os.listdir(engine.paths.containers) == []
+
+
+async def test_a_container_that_cannot_be_cleaned_up_hides_no_other(engine):
+    good, bad = await started(engine, sh("sleep 60")), await started(engine, sh(FOREVER))
+    os.kill(supervisor_pid(engine.paths.container_lock(bad.id)), signal.SIGKILL)
+    await asyncio.sleep(0.1)
+    bundle = engine.paths.container_bundle(bad.id)
+    os.rename(bundle, f"{bundle}.away")
+    os.mkdir(bundle)
+    listed = await engine.containers.list(ContainerFilter(all=True))
+    assert {container.id for container in listed} == {good.id, bad.id}
+    assert (await engine.containers.prune(PruneOptions())).removed == ()
+    os.rmdir(bundle)
+    os.rename(f"{bundle}.away", bundle)
+    assert (await engine.containers.get(bad.id)).state.status == "exited"
 
 
 async def test_remove_refuses_a_running_container(engine):

@@ -74,6 +74,10 @@ def test_a_torn_or_missing_state_is_none(tmp_path):
     with open(path, "w") as file:
         file.write('{"status": "run')
     assert read_state(path) is None
+    for text in ("[1, 2]", '{"status": 5}'):
+        with open(path, "w") as file:
+            file.write(text)
+        assert read_state(path) is None
 
 
 def test_the_facts_of_nothing(paths):
