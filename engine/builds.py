@@ -62,6 +62,7 @@ class Builds:
         """
         begin = time.monotonic()
         names = tuple(references.parse(tag).tagged for tag in options.tags)
+        await self._sweep()
         with making(self._paths), staging(self._paths) as folder:
             workbench = Workbench(self._launcher)
             try:
@@ -77,13 +78,21 @@ class Builds:
 
     async def prune(self, options: PruneOptions) -> Pruned:
         """Forget the build cache: what no image has, or all of it; frees the layers nothing else uses."""
+        keys = self._records.clear(keep_images=not options.all)
+        return Pruned(removed=keys, reclaimed=await self._collect())
+
+    async def _sweep(self) -> None:
+        """What killed builds have left, which may be much, goes before this one adds to it."""
+        if os.path.isdir(self._paths.staging) and os.listdir(self._paths.staging):
+            await self._collect()
+
+    async def _collect(self) -> int:
         from engine.store.garbage import collected
 
-        keys = self._records.clear(keep_images=not options.all)
         with collected(self._paths, self._database) as garbage:
             arguments = {"paths": list(garbage.folders)}
             freed = await self._launcher.work("engine.layer.tree:remove", arguments) if garbage.folders else 0
-        return Pruned(removed=keys, reclaimed=int(freed))
+        return int(freed)
 
     async def _build(
         self, options: BuildOptions, progress: Progress, folder: str, workbench: Workbench

@@ -40,7 +40,8 @@ async def open_context(options: BuildOptions, launcher: Launcher, staging: str) 
     else:
         folder = _existing_folder(options.context)
     if options.dockerfile_text is not None:
-        path, shown, text = "", "Dockerfile", options.dockerfile_text
+        path, shown = "", _DOCKERFILE
+        text = _text(options.dockerfile_text.encode(errors="surrogateescape"), shown)
     else:
         path = _dockerfile_path(options, folder)
         # A tar's folder is ours, not something that anybody typed.
@@ -71,7 +72,7 @@ def _read(path: str, shown: str) -> str:
     try:
         with open(path, "rb") as file:
             content = file.read()
-    except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
+    except (FileNotFoundError, NotADirectoryError) as error:
         raise InvalidInput(
             "failed to read dockerfile",
             f"open {shown}: no such file",
@@ -79,6 +80,10 @@ def _read(path: str, shown: str) -> str:
         ) from error
     except OSError as error:
         raise InvalidInput("failed to read dockerfile", f"open {shown}: {error.strerror}") from error
+    return _text(content, shown)
+
+
+def _text(content: bytes, shown: str) -> str:
     try:
         return content.decode()
     except UnicodeDecodeError as error:

@@ -58,11 +58,16 @@ def prepare(options: BuildOptions, context: Context, images: ImageRecords) -> Pr
     configs: dict[str, ImageConfig] = {}
     bases: dict[str, Base] = {}
     for stage in (stages[index] for index in needed):
+        runs_on = platforms.host()
         if stage.parent is None and stage.image != SCRATCH:
             base, config = _base(images, stage.image, options)
             if base is None or config is None:
-                raise _unknown_base(dockerfile, stage, options)
+                reason = "cannot be pulled: no registry is reachable" if options.pull else "not found"
+                raise _refused_base(dockerfile, stage, f"image {reason}")
             bases[stage.image], configs[stage.image] = base, config
+            runs_on = platforms.Platform(config.os, config.architecture, config.variant)
+        if stage.platform and not runs_on.runs(_platform(dockerfile, stage)):
+            raise _refused_base(dockerfile, stage, f"it is for {runs_on}, not for {stage.platform}")
     plan = build_plan(dockerfile, stages, target, fixed, configs)
     for name in image_sources(stages, needed):
         base, _ = _base(images, name, options)
@@ -145,11 +150,18 @@ def _base(images: ImageRecords, name: str, options: BuildOptions) -> tuple[Base 
     return base, config
 
 
-def _unknown_base(dockerfile: Dockerfile, stage: StageBase, options: BuildOptions) -> BuildFailed:
+def _platform(dockerfile: Dockerfile, stage: StageBase) -> platforms.Platform:
+    try:
+        return platforms.parse(stage.platform)
+    except InvalidInput as error:
+        line = stage.stage.base.line
+        raise syntax_error(dockerfile.path, dockerfile.text_lines, str(error), line) from error
+
+
+def _refused_base(dockerfile: Dockerfile, stage: StageBase, reason: str) -> BuildFailed:
     line = stage.stage.base.line
-    reason = "cannot be pulled: no registry is reachable" if options.pull else "not found"
     return BuildFailed(
-        f"{dockerfile.path}:{line}: FROM {stage.image}: image {reason}",
+        f"{dockerfile.path}:{line}: FROM {stage.image or stage.stage.base.base}: {reason}",
         path=dockerfile.path,
         line=line,
         instruction=stage.stage.base.original,

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from engine.layer.tar_reader import Entry
 
 _CHUNK = 1 << 20
+_BLOCK = 512
 _HARD_LINK, _SYMBOLIC_LINK = "1", "2"
 
 
@@ -23,7 +24,8 @@ def is_archive(path: str) -> bool:
     """Whether the file is a tar, plain or in a compression that Docker undoes, judged by its first entry."""
     try:
         with open(path, "rb") as file:
-            return next(iter(_reader(file, path)), None) is not None
+            # no more than that entry: of a file that is cut short further on, unpacking is to tell
+            return next(iter(_reader(file, path, buffer=_BLOCK)), None) is not None
     except InvalidArchive:
         return False
 
@@ -80,6 +82,6 @@ def _owned(entry: Entry, owner: tuple[int, int] | None) -> Entry:
     return entry
 
 
-def _reader(file: Any, subject: str) -> TarReader:
+def _reader(file: Any, subject: str, *, buffer: int = _CHUNK) -> TarReader:
     plain = Decompressed(file, subject)
-    return TarReader(io.BufferedReader(cast("io.RawIOBase", plain), _CHUNK), subject)
+    return TarReader(io.BufferedReader(cast("io.RawIOBase", plain), buffer), subject)

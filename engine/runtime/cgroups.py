@@ -24,6 +24,8 @@ _SUPERVISORS = "supervisors"
 _CONTROLLERS = ("memory", "pids", "cpu", "cpuacct", "freezer", "devices")
 _UNIFIED_CONTROLLERS = ("cpu", "cpuset", "memory", "pids")
 _PERIOD = 100_000
+_BILLION = 1_000_000_000
+_FEWEST_CPUS = _BILLION // 100
 _SMALLEST_MEMORY = 6 << 20
 _DEVICES_ALLOWED = (
     "c *:* m", "b *:* m", "c 1:3 rwm", "c 1:5 rwm", "c 1:7 rwm", "c 1:8 rwm", "c 1:9 rwm", "c 5:0 rwm",
@@ -138,6 +140,9 @@ def check_resources(resources: Resources, host: HostCgroups) -> None:
         raise InvalidInput("", "Minimum memoryswap limit should be larger than memory limit")
     if resources.memory and resources.memory_reservation > resources.memory:
         raise InvalidInput("", "Minimum memory limit can not be less than memory reservation limit")
+    _check_share(resources, os.cpu_count() or 1)
+    if resources.cpuset_cpus:
+        _check_cpuset(resources.cpuset_cpus, os.sysconf("SC_NPROCESSORS_CONF"))
     wanted = (
         ("memory", resources.memory or resources.memory_reservation),
         ("pids", resources.pids_limit > 0),
@@ -151,6 +156,23 @@ def check_resources(resources: Resources, host: HostCgroups) -> None:
                 "this machine has no such control group controller",
                 remedy=f"run without it, or boot the kernel with the {controller} controller enabled",
             )
+
+
+def _check_share(resources: Resources, count: int) -> None:
+    if resources.nano_cpus and not _FEWEST_CPUS <= resources.nano_cpus <= count * _BILLION:
+        words = f"Range of CPUs is from 0.01 to {count}.00, as there are only {count} CPUs available"
+        raise InvalidInput("", words)
+
+
+def _check_cpuset(text: str, count: int) -> None:
+    """``count`` includes processors that are switched off: the kernel refuses those."""
+    try:
+        last = max(int(number) for part in text.split(",") for number in part.split("-"))
+    except ValueError:
+        raise InvalidInput("", f"Invalid value {text} for cpuset cpus") from None
+    if last >= count:
+        words = f"requested {text}, available: 0-{count - 1}"
+        raise InvalidInput("Requested CPUs are not available", words)
 
 
 def cgroup_plan(

@@ -120,6 +120,12 @@ def test_start_attaches_a_terminal_to_a_pipe(tuidock):
     assert (run.returncode, run.stdout.splitlines()[-1]) == (0, "got text")
 
 
+def test_ports_on_the_hosts_network_are_discarded_loudly(tuidock):
+    run = tuidock("run", "--rm", "--network", "host", "-p", "80:80", "busybox", "true")
+    expected = "WARNING: Published ports are discarded when using host network mode\n"
+    assert (run.returncode, run.stderr) == (0, expected)
+
+
 def test_detached_prints_the_id_and_writes_the_cidfile(tuidock, tmp_path):
     out = tuidock.ok("run", "-d", *_ALONE, "--cidfile", f"{tmp_path}/cid", "busybox", "true")
     assert out.strip() == (tmp_path / "cid").read_text()
@@ -158,7 +164,7 @@ def test_ps_shows_the_table(tuidock):
     header, row = tuidock.ok("ps").splitlines()
     titles = ["CONTAINER ID", "IMAGE", "COMMAND", "CREATED", "STATUS", "PORTS", "NAMES"]
     assert [title for title in titles if title in header] == titles
-    assert row.startswith(f'{identity[:12]}   busybox   "sh -c sleep 1000"')
+    assert row.startswith(f"{identity[:12]}   busybox   \"sh -c 'sleep 1000'\"")
     assert row.index("box", 30) == header.index("NAMES")
 
 

@@ -42,7 +42,8 @@ LAYOUT = Layout(
 
 def row(container: Container, now: int, *, truncate: bool) -> dict[str, Any]:
     """The fields of one container, under Docker's names."""
-    command = " ".join(container.command_line)
+    program, *words = container.command_line or ("",)
+    command = " ".join([program, *(f"'{word}'" if " " in word else word for word in words)])
     mounts = [mount.name or mount.source for mount in container.mounts if mount.source or mount.name]
     if truncate:
         command = shortened(command, _COMMAND_WIDTH)

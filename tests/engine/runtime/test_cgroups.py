@@ -159,6 +159,11 @@ def test_jobs_leave_their_callers_group():
         (Resources(memory_swap=1 << 30), "always set the Memory limit"),
         (Resources(memory=1 << 30, memory_swap=1 << 29), "larger than memory limit"),
         (Resources(memory=1 << 26, memory_reservation=1 << 27), "memory reservation"),
+        (Resources(nano_cpus=10**6), r"Range of CPUs is from 0.01 to \d+.00"),
+        (Resources(nano_cpus=10**15), r"Range of CPUs is from 0.01 to \d+.00"),
+        (Resources(cpuset_cpus="0-9999"), "Requested CPUs are not available: requested 0-9999"),
+        (Resources(cpuset_cpus="0,x"), "Invalid value 0,x for cpuset cpus"),
+        (Resources(cpuset_cpus=","), "Invalid value , for cpuset cpus"),
     ],
 )
 def test_limits_that_make_no_sense_are_refused(resources, words):

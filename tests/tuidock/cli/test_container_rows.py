@@ -39,7 +39,7 @@ def test_a_command_is_quoted_and_cut():
 def test_no_trunc_keeps_everything():
     fields = row(_container(), _NOW, truncate=False)
     assert fields["ID"] == "0123456789abcdef" * 4
-    assert fields["Command"] == '"sh -c echo \\"a long command\\""'
+    assert fields["Command"] == '"sh -c \'echo \\"a long command\\"\'"'
 
 
 def test_labels_are_joined_and_found():

@@ -120,6 +120,8 @@ def _attachment(invocation: Invocation) -> Attachment:
 
 
 async def _created(engine: Engine, invocation: Invocation, options: CreateOptions) -> Container:
+    if options.network == "host" and options.ports:
+        diagnostics.warn("Published ports are discarded when using host network mode")
     # not in a pipe or a script: there standard error is the container's alone
     quiet = invocation.switch("quiet") or not os.isatty(diagnostics.STDERR)
     async with reporting("quiet" if quiet else "tty") as progress:
