@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 from engine.build.edits import apply_changes
 from engine.containers.folding import current
-from engine.containers.supervision import ask
+from engine.containers.supervision import paused
 from engine.errors import InvalidInput, NotFound
 from engine.oci.config import ContainerConfig, History, ImageConfig, RootFS, decode_config
 from engine.oci.instant import to_rfc3339
@@ -30,13 +31,8 @@ async def commit(parts: Parts, reference: str, options: CommitOptions) -> Image:
         raise InvalidInput("", f"refusing to create a tag with a digest reference: {options.reference}")
     config = apply_changes(row.container.config, options.changes)
     pauses = options.pause and row.container.state.status == "running"
-    if pauses:
-        await ask(parts, row.container, {"op": "pause"})
-    try:
+    async with paused(parts, row.container) if pauses else nullcontext():
         image_id = await _put(parts, row, config, options)
-    finally:
-        if pauses:
-            await ask(parts, row.container, {"op": "unpause"})
     parts.announce("commit", row.container, comment=options.message, imageID=image_id)
     return parts.images.get(image_id)
 

@@ -6,6 +6,7 @@ A supervisor that is gone has a container that is gone: that is an answer, not a
 from __future__ import annotations
 
 import asyncio
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from engine.containers.folding import refreshed
@@ -17,6 +18,8 @@ from engine.runtime.liveness import supervisor_pid
 from engine.runtime.session import attached, request
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from engine.containers.parts import Parts
     from engine.records import Container
 
@@ -34,6 +37,21 @@ async def ask(parts: Parts, container: Container, body: dict[str, Any]) -> Any:
         return await request(parts.paths.container_socket(container.id), body)
     except GONE as error:
         raise not_running(container, f"container {container.id} is not running") from error
+
+
+@asynccontextmanager
+async def paused(parts: Parts, container: Container) -> AsyncIterator[None]:
+    """The container stands still meanwhile; should this process be killed, its supervisor lets it run on."""
+    try:
+        held = await attached(parts.paths.container_socket(container.id), {"op": "pause", "held": True})
+    except GONE as error:
+        raise not_running(container, f"container {container.id} is not running") from error
+    try:
+        yield
+    finally:
+        with suppress(Conflict):  # it has ended, or somebody has unpaused it
+            await ask(parts, container, {"op": "unpause"})
+        held.close()
 
 
 async def settle(parts: Parts, container: Container) -> None:

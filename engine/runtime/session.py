@@ -166,7 +166,7 @@ async def request(socket_path: str, body: dict[str, Any]) -> Any:
 
 
 async def attached(socket_path: str, body: dict[str, Any]) -> Session:
-    """A session from the request ``body``, whose op is attach, exec or wait."""
+    """A session from the request ``body``, whose op is attach, exec, wait or a held pause."""
     frames = await Frames.connect(socket_path)
     try:
         answer = await _ask(frames, body)

@@ -71,6 +71,7 @@ class Supervisor:
         self._clients: list[Client] = []
         self._executions: dict[int, int] = {}
         self._paused = False
+        self._pauser: Client | None = None
         self._over = False
 
     def run(self, connection: socket.socket, *, attach: bool, stdin: bool) -> None:
@@ -238,6 +239,8 @@ class Supervisor:
     def _on_gone(self, client: Client) -> None:
         if client in self._clients:
             self._clients.remove(client)
+        if client is self._pauser and not self._over:
+            self._thaw()
         if self._container.step and not self._over:
             self._container.signal(signal.SIGKILL)
         elif self._log is None:
@@ -322,7 +325,7 @@ class Supervisor:
         number = int(request["signal"])
         self._container.signal(number)
         if number == signal.SIGKILL:
-            self._paused = False
+            self._paused, self._pauser = False, None
         return {}
 
     def _op_keep(self, _client: Client, _request: dict) -> dict:  # type: ignore[type-arg]
@@ -334,7 +337,7 @@ class Supervisor:
         self._resize(request["size"])
         return {}
 
-    def _op_pause(self, _client: Client, request: dict) -> dict:  # type: ignore[type-arg]
+    def _op_pause(self, client: Client, request: dict) -> dict:  # type: ignore[type-arg]
         pause = request["op"] == "pause"
         name = self._bundle.get("name") or self._bundle["id"]
         if pause == self._paused:
@@ -345,8 +348,16 @@ class Supervisor:
             raise refuse(request["op"], "the container has no freezer cgroup")
         cgroup.freeze(freezer, frozen=pause)
         self._paused = pause
+        self._pauser = client if pause and request.get("held") else None
         self._container.write_state("paused" if pause else "running")
         return {}
+
+    def _thaw(self) -> None:
+        """Who paused it for the time of its connection is gone, killed maybe."""
+        try:
+            self._op_pause(self._pauser, {"op": "unpause"})  # type: ignore[arg-type]
+        except (OSError, Refusal):
+            pass  # it has ended meanwhile, or only the record could not be written
 
     def _op_exec(self, client: Client, request: dict) -> None:  # type: ignore[type-arg]
         """Hand the client over to a fork, which answers it."""

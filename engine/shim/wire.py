@@ -25,7 +25,8 @@ STDIN_END, RESIZE ([rows, columns]) and DETACHED from the client, STDOUT, STDERR
     {"op": "exec", "tty", "size", "stdin", "detach", and the fields of a process, over exec_defaults}
     {"op": "wait"}                      EXIT when the container is over
     {"op": "signal", "signal": number}  to init
-    {"op": "resize", "size"}, {"op": "pause"}, {"op": "unpause"}, {"op": "status"}
+    {"op": "resize", "size"}, {"op": "unpause"}, {"op": "status"}
+    {"op": "pause", "held": bool}       held: only as long as this connection is open
     {"op": "keep"}                      forget auto_remove: the container is being restarted
 
 Files. ``bundle.json`` is all that a supervisor needs, written into the run folder by the one that holds the

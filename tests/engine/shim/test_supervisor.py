@@ -202,6 +202,29 @@ async def test_pause_stops_and_unpause_continues(box):
     session.close()
 
 
+async def test_a_held_pause_ends_with_its_connection(box):
+    await box.launcher.supervise(box.bundle("sleep", "60"))
+    held = await joined(box, "pause", held=True)
+    assert (await ask(box, "status"))["status"] == "paused"
+    held.close()
+    async with asyncio.timeout(10):
+        while (await ask(box, "status"))["status"] != "running":
+            await asyncio.sleep(0.01)
+    await kill(box)
+
+
+async def test_a_held_pause_that_was_ended_does_not_end_the_next(box):
+    await box.launcher.supervise(box.bundle("sleep", "60"))
+    held = await joined(box, "pause", held=True)
+    await ask(box, "unpause")
+    await ask(box, "pause")
+    held.close()
+    await asyncio.sleep(0.1)
+    assert (await ask(box, "status"))["status"] == "paused"
+    await ask(box, "unpause")
+    await kill(box)
+
+
 async def test_paused_container_can_be_killed(box):
     session = await box.start("sleep", "1000")
     await ask(box, "pause")
