@@ -13,7 +13,7 @@ import select
 import signal
 import stat
 
-from engine.shim import linux, wire
+from engine.shim import interpreter, linux, wire
 from engine.shim.refusal import Refusal, refuse
 
 TYPE_CHECKING = False  # importing typing would cost every container half a megabyte
@@ -213,11 +213,11 @@ def _exec(args: list[str], environment: dict[str, str]) -> None:
 def _try_exec(path: str, args: list[str], environment: dict[str, str], own: os.stat_result | None) -> OSError:
     try:
         status = os.stat(path)
-        if own is not None and os.path.samestat(own, status):
-            # A link of the image to /proc/self/exe would hand our own interpreter to the container.
-            return PermissionError(13, os.strerror(13), path)
         if stat.S_ISDIR(status.st_mode):
             return IsADirectoryError(21, "is a directory", path)
+        if own is not None and interpreter.leads_to(path, own):
+            # /proc/self/exe in an image would hand our own interpreter, a file of the host, to the container.
+            return PermissionError(13, os.strerror(13), path)
         os.execve(path, args, environment)
     except OSError as error:
         return error
