@@ -10,7 +10,7 @@ import os
 from collections import deque
 from typing import TYPE_CHECKING, NamedTuple, Self
 
-import aiofiles
+from aiofiles.threadpool import wrap
 
 from engine.records import LogChunk
 from engine.shim.wire import LOG_RECORD
@@ -18,6 +18,7 @@ from engine.watch import Watch
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
+    from io import BufferedReader
 
     from aiofiles.threadpool.binary import AsyncBufferedReader
 
@@ -38,22 +39,25 @@ class _Record(NamedTuple):
 
 
 class LogReader:
-    """The two files of one log, read beside the event loop; ``None`` in place of a missing one."""
+    """The two files of one log, read beside the event loop; ``None`` in place of a missing one.
 
-    def __init__(self, content: AsyncBufferedReader | None, index: AsyncBufferedReader | None) -> None:
-        self._content = content
-        self._index = index
+    They are opened and closed at once: a reader is cancelled at any moment, and must not lose a descriptor.
+    """
+
+    def __init__(self, content: BufferedReader | None, index: BufferedReader | None) -> None:
+        self._files = tuple(file for file in (content, index) if file is not None)
+        self._content: AsyncBufferedReader | None = wrap(content) if content is not None else None
+        self._index: AsyncBufferedReader | None = wrap(index) if index is not None else None
 
     @classmethod
-    async def open(cls, path: str, index_path: str) -> Self:
+    def open(cls, path: str, index_path: str) -> Self:
         """The log as it is now; missing files are empty ones."""
-        return cls(await _open(path), await _open(index_path))
+        return cls(_open(path), _open(index_path))
 
-    async def close(self) -> None:
+    def close(self) -> None:
         """Give the descriptors back."""
-        for file in (self._content, self._index):
-            if file is not None:
-                await file.close()
+        for file in self._files:
+            file.close()
 
     @property
     def count(self) -> int:
@@ -136,7 +140,7 @@ async def read_log(
 
     It has when its supervisor, the pidfd ``supervisor`` (closed here), has removed its lock or died.
     """
-    reader = await LogReader.open(path, index_path)
+    reader = LogReader.open(path, index_path)
     lines = _Lines()
     try:
         with Watch() as watch:
@@ -157,7 +161,7 @@ async def read_log(
                         yield chunk
                 end = new
     finally:
-        await reader.close()
+        reader.close()
         if supervisor is not None:
             os.close(supervisor)
 
@@ -217,9 +221,9 @@ def _chunk(time: int, stream: int, content: bytes) -> LogChunk:
     return LogChunk(time=time, stream=_STREAMS.get(stream, "stdout"), content=content)
 
 
-async def _open(path: str) -> AsyncBufferedReader | None:
+def _open(path: str) -> BufferedReader | None:
     try:
-        return await aiofiles.open(path, "rb")
+        return open(path, "rb")
     except FileNotFoundError:
         return None
 

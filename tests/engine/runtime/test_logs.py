@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import os
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -100,3 +104,22 @@ async def test_tail_is_the_end_of_all(tail, pieces):
             for line in split_lines(content)
         ]
     assert last == every[-tail:]
+
+
+async def test_a_reader_cancelled_at_any_moment_keeps_no_file_open(tmp_path):
+    paths = write_log(str(tmp_path), [(1, 1, b"a\n"), (2, 1, b"b\n")])
+    for turns in range(8):
+        reading = asyncio.ensure_future(read(paths))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        reading.cancel()
+        await asyncio.gather(reading, return_exceptions=True)
+        assert not [path for path in _open_files() if path.startswith(str(tmp_path))]
+
+
+def _open_files() -> list[str]:
+    found = []
+    for number in os.listdir("/proc/self/fd"):
+        with contextlib.suppress(FileNotFoundError):
+            found.append(os.readlink(f"/proc/self/fd/{number}"))
+    return found
