@@ -15,7 +15,7 @@ import msgspec
 from engine.containers.deletion import delete_container
 from engine.errors import EngineError, NotFound
 from engine.runtime.claim import claimed
-from engine.runtime.facts import final_state, read_facts, read_state
+from engine.runtime.facts import boot_time, final_state, read_facts, read_state
 from engine.store.container_records import CREATED, RUNNING, STOPPED
 
 if TYPE_CHECKING:
@@ -92,6 +92,6 @@ async def _fold_claimed(parts: Parts, container_id: str) -> Row | None:
         await delete_container(parts, row.container, announce=False)  # it was --rm, and has been reaped
         return None
     # One with --rm whose folder is there was kept by its supervisor, because it is being restarted.
-    state = final_state(facts, row.container.state, time.time_ns())
+    state = final_state(facts, row.container.state, time.time_ns(), boot_time())
     parts.records.fold(container_id, state, CREATED if state.status == "created" else STOPPED)
     return parts.records.get(container_id)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
 
 LOST = 255
 """The exit code of a container whose end nobody saw, as Docker has it."""
+_RESTARTED = "the machine was restarted while it ran"
+_UNRECORDED = "its end could not be recorded"
 
 
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,7 +46,12 @@ def read_state(path: str) -> ContainerState | None:
         return None
 
 
-def final_state(facts: Facts, last: ContainerState, now: int) -> ContainerState:
+def boot_time() -> int:
+    """When this machine was started, in ns since the epoch."""
+    return time.time_ns() - time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+
+
+def final_state(facts: Facts, last: ContainerState, now: int, booted: int) -> ContainerState:
     """What is recorded of a container whose lock is free: its own facts, or what follows from their lack."""
     state = facts.state
     if state is None:
@@ -58,6 +66,6 @@ def final_state(facts: Facts, last: ContainerState, now: int) -> ContainerState:
         pid=0,
         pid_start_time=0,
         exit_code=LOST,
-        error="the machine was restarted while it ran",
+        error=_RESTARTED if state.started_at < booted else _UNRECORDED,
         finished_at=now,
     )

@@ -200,7 +200,7 @@ class Container:
             "finished_at": time_ns() if exited else 0,
         }
         # What goes away at once need not survive a loss of power, and neither does "running".
-        state.write_json(
+        state.write_facts(
             self.bundle["state_path"], facts, durable=exited and not self.bundle.get("auto_remove")
         )
 

@@ -45,14 +45,21 @@ def _bury(bundle: dict) -> list[str]:  # type: ignore[type-arg]
     if not recorded and facts:
         facts.update(status="exited", pid=0, pid_start_time=0, exit_code=_DIED, finished_at=time_ns())
         facts["error"] = "supervisor died"
-        state.write_json(bundle["state_path"], facts, durable=True)
-        state.append_event(bundle, "die", exitCode=str(_DIED))
+        state.write_facts(bundle["state_path"], facts, durable=True)
+        _tell(bundle, "die", exitCode=str(_DIED))
     if bundle.get("auto_remove") and (facts or recorded):
         for path in bundle.get("remove_paths", ()):
             if path != bundle["run_dir"]:
                 state.remove(path)
-        state.append_event(bundle, "destroy")
+        _tell(bundle, "destroy")
     return left
+
+
+def _tell(bundle: dict, action: str, **attributes: str) -> None:  # type: ignore[type-arg]
+    try:
+        state.append_event(bundle, action, **attributes)
+    except OSError:
+        pass  # a full disk: what is left is cleaned up all the same
 
 
 def _kill_init(facts: dict) -> None:  # type: ignore[type-arg]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -9,6 +10,7 @@ import struct
 from time import time_ns
 
 _FLOCK = struct.Struct("hh4xqqi4x")
+_FACTS_SIZE = 512
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -76,10 +78,14 @@ def lock_holder(path: str) -> int:
 
 def write_json(path: str, value: object, *, durable: bool) -> None:
     """Replace the file at ``path`` by rename; ``durable``: it survives a loss of power from then on."""
+    _replace(path, json.dumps(value).encode(), durable=durable)
+
+
+def _replace(path: str, content: bytes, *, durable: bool) -> None:
     temporary = f"{path}.new"
     fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     try:
-        view = memoryview(json.dumps(value).encode())
+        view = memoryview(content)
         while view:  # a disk that gets full takes a part
             view = view[os.write(fd, view) :]
         if durable:
@@ -92,6 +98,33 @@ def write_json(path: str, value: object, *, durable: bool) -> None:
     os.rename(temporary, path)
     if durable:
         _sync_folder(os.path.dirname(path))
+
+
+def write_facts(path: str, facts: dict, *, durable: bool) -> None:  # type: ignore[type-arg]
+    """As ``write_json``, for a state.json: padded, so that on a full disk the next facts fit over these."""
+    try:
+        _replace(path, json.dumps(facts).encode().ljust(_FACTS_SIZE), durable=durable)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT) or not _overwrite(path, facts):
+            raise
+
+
+def _overwrite(path: str, facts: dict) -> bool:  # type: ignore[type-arg]
+    """Write over the file at ``path``, whose blocks are there; False if there is none, or a shorter one."""
+    content = json.dumps(facts).encode()
+    try:
+        fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        return False
+    try:
+        size = os.fstat(fd).st_size
+        if len(content) > size:
+            return False
+        os.pwrite(fd, content.ljust(size), 0)
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+    return True
 
 
 def _sync_folder(path: str) -> None:

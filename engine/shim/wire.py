@@ -31,7 +31,8 @@ STDIN_END, RESIZE ([rows, columns]) and DETACHED from the client, STDOUT, STDERR
 
 Files. ``bundle.json`` is all that a supervisor needs, written into the run folder by the one that holds the
 lock and kept while the container runs, so that whoever finds the lock free can clean up after it.
-``state.json`` holds the supervisor's facts, written by rename under the persistent root.
+``state.json`` holds the supervisor's facts, written by rename under the persistent root; where the disk is
+full, over the facts before, for which it is padded with spaces.
 """
 
 from __future__ import annotations

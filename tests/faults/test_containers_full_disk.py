@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import asyncio
 import os
+import signal
 import subprocess
 
 import pytest
@@ -9,6 +11,7 @@ from engine.engine import Engine
 from engine.errors import StoreFailure
 from engine.options import BootstrapOptions, ContainerFilter, RemoveContainerOptions
 from engine.paths import Paths
+from engine.runtime.liveness import supervisor_pid
 from tests.support.containers import sh
 
 pytestmark = pytest.mark.root
@@ -71,3 +74,18 @@ async def test_a_container_can_be_removed_from_a_full_disk(small_engine):
     await small_engine.containers.remove(container.id, RemoveContainerOptions())
     assert await small_engine.containers.list(ContainerFilter(all=True)) == ()
     os.unlink(ballast)
+
+
+async def test_a_container_that_ends_on_a_full_disk_keeps_its_exit_code(small_engine):
+    container = await small_engine.containers.create(sh("trap 'exit 7' TERM; while :; do sleep 0.05; done"))
+    await small_engine.containers.start(container.id)
+    await asyncio.sleep(0.2)  # until the trap is set
+    ballast = fill(small_engine)
+    pid = supervisor_pid(small_engine.paths.container_lock(container.id))
+    os.kill(pid, signal.SIGTERM)
+    async with asyncio.timeout(10):
+        while supervisor_pid(small_engine.paths.container_lock(container.id)):
+            await asyncio.sleep(0.01)
+    os.unlink(ballast)
+    state = (await small_engine.containers.get(container.id)).state
+    assert (state.status, state.exit_code, state.error) == ("exited", 7, "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -47,9 +48,22 @@ async def test_container_goes_on_when_its_log_is_full(box, small_disk):  # noqa:
     assert (await box.execute(bundle))[0] == 5
 
 
+async def test_the_end_is_recorded_on_a_full_disk(box, small_disk):  # noqa: F811
+    bundle = box.bundle("sh", "-c", "read x; exit 6", stdin_open=True, state_path=f"{small_disk}/state.json")
+    session = await box.launcher.supervise(bundle, attach=True, stdin=True)
+    fill(small_disk)
+    await session.end_input()
+    assert await session.wait() == 6
+    with open(bundle["state_path"]) as file:
+        state = json.load(file)
+    assert (state["status"], state["exit_code"], state["pid"]) == ("exited", 6, 0)
+    assert sorted(os.listdir(small_disk)) == ["filler", "state.json"]
+
+
 async def test_exit_code_arrives_when_the_end_cannot_be_recorded(box, small_disk):  # noqa: F811
     bundle = box.bundle("sh", "-c", "read x; exit 6", stdin_open=True, state_path=f"{small_disk}/state.json")
     session = await box.launcher.supervise(bundle, attach=True, stdin=True)
+    os.unlink(bundle["state_path"])
     fill(small_disk)
     await session.end_input()
     assert await session.wait() == 6

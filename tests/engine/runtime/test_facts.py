@@ -86,17 +86,17 @@ def test_the_facts_of_nothing(paths):
 
 def test_an_end_that_was_written_is_taken_as_it_is():
     state = ContainerState(status="exited", exit_code=9, finished_at=5, pid=7)
-    assert final_state(Facts(alive=False, state=state), ContainerState(), 6).exit_code == 9
-    assert final_state(Facts(alive=False, state=state), ContainerState(), 6).pid == 0
+    assert final_state(Facts(alive=False, state=state), ContainerState(), 6, 0).exit_code == 9
+    assert final_state(Facts(alive=False, state=state), ContainerState(), 6, 0).pid == 0
 
 
 def test_a_start_that_never_was_leaves_it_created():
-    final = final_state(Facts(alive=False, state=None), ContainerState(started_at=3), 6)
+    final = final_state(Facts(alive=False, state=None), ContainerState(started_at=3), 6, 0)
     assert (final.status, final.started_at, final.error) == ("created", 3, "the start was interrupted")
 
 
 def test_an_end_that_nobody_saw_has_255():
     final = final_state(
-        Facts(alive=False, state=ContainerState(status="running", pid=5)), ContainerState(), 6
+        Facts(alive=False, state=ContainerState(status="running", pid=5)), ContainerState(), 6, 4
     )
     assert (final.status, final.exit_code, final.pid, final.finished_at) == ("exited", 255, 0, 6)
