@@ -1,11 +1,14 @@
 """Owns the build context: which folder, which Dockerfile, which .dockerignore; its checksums in a worker.
 
-A context folder is read where it lies, never copied as a whole. A tar on stdin is unpacked into staging.
+A context folder is read where it lies, never copied as a whole. A tar on stdin is unpacked into staging;
+it is somebody else's, and its links lead nowhere but into it.
 """
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -13,6 +16,7 @@ import msgspec
 from engine.build.source import context_tree
 from engine.dockerfile.ignore import read_patterns
 from engine.errors import DockerfileSyntaxError, InvalidInput
+from engine.shim import linux
 
 if TYPE_CHECKING:
     from engine.options import BuildOptions
@@ -39,6 +43,7 @@ async def open_context(options: BuildOptions, launcher: Launcher, staging: str) 
             await _unpack(launcher, folder, options.context_fd)
     else:
         folder = _existing_folder(options.context)
+    root = folder if options.context is None else ""
     if options.dockerfile_text is not None:
         path, shown = "", _DOCKERFILE
         text = _text(options.dockerfile_text.encode(errors="surrogateescape"), shown)
@@ -46,8 +51,9 @@ async def open_context(options: BuildOptions, launcher: Launcher, staging: str) 
         path = _dockerfile_path(options, folder)
         # A tar's folder is ours, not something that anybody typed.
         shown = os.path.relpath(path, folder) if options.context is None else _shown(path)
-        text = _read(path, shown)
-    return Context(folder=folder, ignore=_ignore_patterns(path, folder), text=text, shown=shown)
+        text = await _read(path, shown, root, pipe=options.dockerfile is not None)
+    ignore = await _ignore_patterns(path, folder, root)
+    return Context(folder=folder, ignore=ignore, text=text, shown=shown)
 
 
 def _existing_folder(path: str) -> str:
@@ -68,10 +74,9 @@ def _dockerfile_path(options: BuildOptions, folder: str) -> str:
     return os.path.abspath(options.dockerfile)
 
 
-def _read(path: str, shown: str) -> str:
+async def _read(path: str, shown: str, root: str, *, pipe: bool) -> str:
     try:
-        with open(path, "rb") as file:
-            content = file.read()
+        content = await _content(path, root, pipe=pipe)
     except (FileNotFoundError, NotADirectoryError) as error:
         raise InvalidInput(
             "failed to read dockerfile",
@@ -81,6 +86,36 @@ def _read(path: str, shown: str) -> str:
     except OSError as error:
         raise InvalidInput("failed to read dockerfile", f"open {shown}: {error.strerror}") from error
     return _text(content, shown)
+
+
+async def _content(path: str, root: str, *, pipe: bool = False) -> bytes:
+    """All of a plain file; with ``root`` every link on the way is followed inside that folder only.
+
+    ``pipe``: outside of a root one may be read as well, as ``-f <(command)`` of a shell gives it.
+    """
+    import aiofiles
+
+    descriptor = _opened(path, root)
+    async with aiofiles.open(descriptor, "rb") as file:
+        mode = os.fstat(descriptor).st_mode
+        if stat.S_ISDIR(mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        if not stat.S_ISREG(mode) and not (pipe and not root and stat.S_ISFIFO(mode)):
+            raise OSError(errno.EINVAL, "not a regular file")
+        os.set_blocking(descriptor, True)
+        return await file.read()
+
+
+def _opened(path: str, root: str) -> int:
+    flags = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC  # a FIFO would wait for its writer
+    if not root:
+        return os.open(path, flags)
+    folder = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        inside = linux.RESOLVE_IN_ROOT | linux.RESOLVE_NO_MAGICLINKS
+        return linux.openat2(folder, os.path.relpath(path, root), flags, inside)
+    finally:
+        os.close(folder)
 
 
 def _text(content: bytes, shown: str) -> str:
@@ -97,18 +132,19 @@ def _shown(path: str) -> str:
     return path if relative.startswith("..") or path == f"/{relative}" else relative
 
 
-def _ignore_patterns(dockerfile: str, folder: str) -> tuple[str, ...]:
+async def _ignore_patterns(dockerfile: str, folder: str, root: str) -> tuple[str, ...]:
     candidates = [f"{folder}/.dockerignore"]
     if dockerfile:
         candidates.insert(0, f"{dockerfile}.dockerignore")
     for candidate in candidates:
         try:
-            with open(candidate, encoding="utf-8") as file:
-                return read_patterns(file.read())
+            return read_patterns((await _content(candidate, root)).decode())
         except (FileNotFoundError, NotADirectoryError):
             continue
-        except (OSError, UnicodeDecodeError) as error:
-            raise InvalidInput("failed to read .dockerignore", str(error)) from error
+        except OSError as error:
+            raise InvalidInput("failed to read .dockerignore", error.strerror or str(error)) from error
+        except UnicodeDecodeError as error:
+            raise InvalidInput("failed to read .dockerignore", "it is not UTF-8 text") from error
     return ()
 
 
