@@ -204,9 +204,29 @@ def resolve_target(root: int, path: str, *, directory: bool) -> int:
             os.close(
                 os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o644, dir_fd=parent)
             )
+    except FileExistsError:
+        if target := _link_target(root, parent, name):  # made inside the root, as Docker does
+            os.close(resolve_target(root, target, directory=directory))
     finally:
         os.close(parent)
     return _resolve(root, path)
+
+
+def _link_target(root: int, parent: int, name: str) -> str:
+    """Where the link ``name`` in ``parent`` leads, seen from ``root``; "" if somebody has made a file there.
+
+    The kernel has refused loops before.
+    """
+    try:
+        target = os.readlink(name, dir_fd=parent)
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
+        return ""
+    if target.startswith("/"):
+        return target
+    top, folder = (os.readlink(f"/proc/self/fd/{fd}") for fd in (root, parent))
+    return f"{folder.removeprefix(top)}/{target}"
 
 
 def _resolve(root: int, path: str) -> int:
