@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Self
 
 from engine.errors import PermissionRequired
 from engine.runtime.launcher import Launcher
+from engine.store import reserve
 from engine.store.database import Database
 from engine.store.journal import Journal
 from engine.store.locks import store_failure
@@ -47,8 +48,9 @@ class Engine:
     async def open(cls, paths: Paths, spawner: socket.socket | None = None) -> Self:
         """The engine on ``paths``; ``spawner`` is that of a front end which forked one before its imports."""
         _make_folders(paths)
-        database = Database(paths.database)
+        database = Database(paths.database, paths.reserve)
         try:
+            reserve.keep(paths.reserve)
             recover(paths, database)
             launcher = Launcher.open(spawner)
         except BaseException:

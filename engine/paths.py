@@ -29,6 +29,11 @@ class Paths(msgspec.Struct, frozen=True):
         return f"{self.root}/tuidock.db"
 
     @property
+    def reserve(self) -> str:
+        """Space kept back for what makes room on a full disk: see ``engine.store.reserve``."""
+        return f"{self.root}/reserve"
+
+    @property
     def events(self) -> str:
         """Append-only, one JSON object a line; supervisors and engines both write it."""
         return f"{self.root}/events.jsonl"

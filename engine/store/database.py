@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from engine.errors import StoreFailure
+from engine.store import reserve as kept_back
 from engine.store.schema import MIGRATIONS
 
 if TYPE_CHECKING:
@@ -22,16 +23,19 @@ _BUSY_SECONDS = 30.0
 class Database:
     """One connection to the database at ``path``; used from one thread."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, reserve: str = "") -> None:
+        """``reserve`` is the path of ``engine.store.reserve``: given up for a write on a full disk."""
         self._path = path
+        self._reserve = reserve
         try:
-            self._connection = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None)
-            self._connection.execute("PRAGMA journal_mode=WAL")
-            self._connection.execute("PRAGMA synchronous=FULL")
-            self._connection.execute("PRAGMA foreign_keys=ON")
-            self._migrate()
+            self._connection = self._connected()
         except sqlite3.Error as error:
-            raise self._failure(error) from error
+            if not self._made_room():
+                raise self._failure(error) from error
+            try:
+                self._connection = self._connected()
+            except sqlite3.Error as again:
+                raise self._failure(again) from again
 
     def close(self) -> None:
         """Close the connection; the last one folds the write-ahead log into the file."""
@@ -66,8 +70,23 @@ class Database:
                 self._connection.execute("ROLLBACK")
             raise
 
-    def _migrate(self) -> None:
-        version = self._version()
+    def _connected(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(self._path, timeout=_BUSY_SECONDS, isolation_level=None)
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            connection.execute("PRAGMA synchronous=FULL")
+            connection.execute("PRAGMA foreign_keys=ON")
+            self._migrate(connection)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _made_room(self) -> bool:
+        return bool(self._reserve) and kept_back.release(self._reserve)
+
+    def _migrate(self, connection: sqlite3.Connection) -> None:
+        version = _version(connection)
         if version > len(MIGRATIONS):
             raise StoreFailure(
                 self._path,
@@ -76,21 +95,23 @@ class Database:
             )
         while version < len(MIGRATIONS):
             # Two first processes may arrive together: the version is read again under the lock.
-            self._connection.execute("BEGIN IMMEDIATE")
-            version = self._version()
+            connection.execute("BEGIN IMMEDIATE")
+            version = _version(connection)
             if version < len(MIGRATIONS):
                 script = MIGRATIONS[version]
                 for statement in filter(str.strip, script.split(";\n")):
-                    self._connection.execute(statement)
-                self._connection.execute(f"PRAGMA user_version={version + 1}")
-            self._connection.execute("COMMIT")
-            version = self._version()
-
-    def _version(self) -> int:
-        row = self._connection.execute("PRAGMA user_version").fetchone()
-        return int(row[0])
+                    connection.execute(statement)
+                connection.execute(f"PRAGMA user_version={version + 1}")
+            connection.execute("COMMIT")
+            version = _version(connection)
 
     def _failure(self, error: sqlite3.Error) -> StoreFailure:
-        return StoreFailure(
-            self._path, str(error), remedy="check free space and permissions of the folder (df, ls -ld)"
-        )
+        remedy = "check free space and permissions of the folder (df, ls -ld)"
+        if self._made_room():
+            remedy = "a little room was kept back: now tuidock rm, tuidock rmi and tuidock system prune work"
+        return StoreFailure(self._path, str(error), remedy=remedy)
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    row = connection.execute("PRAGMA user_version").fetchone()
+    return int(row[0])

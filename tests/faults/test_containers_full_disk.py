@@ -89,3 +89,20 @@ async def test_a_container_that_ends_on_a_full_disk_keeps_its_exit_code(small_en
     os.unlink(ballast)
     state = (await small_engine.containers.get(container.id)).state
     assert (state.status, state.exit_code, state.error) == ("exited", 7, "")
+
+
+async def test_a_root_without_any_space_left_can_still_be_emptied(short_folder):
+    root = f"{short_folder}/small"
+    os.mkdir(root)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", root], check=True)
+    try:
+        paths = Paths(root=f"{root}/root", run=f"{short_folder}/run")
+        async with await Engine.open(paths) as engine:
+            await engine.images.bootstrap(BootstrapOptions(name="busybox"), lambda _fact: None)
+            container = await engine.containers.create(sh("true"))
+        fill(engine)
+        async with await Engine.open(paths) as engine:
+            await engine.containers.remove(container.id, RemoveContainerOptions())
+            assert await engine.containers.list(ContainerFilter(all=True)) == ()
+    finally:
+        subprocess.run(["umount", "-l", root], check=True)

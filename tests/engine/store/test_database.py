@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+import os
+import sqlite3
+
+import pytest
+
+from engine.errors import StoreFailure
+from engine.store import reserve
+from engine.store.database import Database
+from engine.store.schema import MIGRATIONS
+
+
+def insert(connection: sqlite3.Connection, name: str) -> None:
+    connection.execute("INSERT INTO volume VALUES (?, 0, 0, '{}')", (name,))
+
+
+def test_a_new_database_has_the_newest_schema(tmp_path):
+    database = Database(str(tmp_path / "db"))
+    assert database.query("PRAGMA user_version") == [(len(MIGRATIONS),)]
+    database.close()
+
+
+def test_a_newer_schema_is_refused_with_the_way_out(tmp_path):
+    path = str(tmp_path / "db")
+    connection = sqlite3.connect(path)
+    connection.execute("PRAGMA user_version=999")
+    connection.close()
+    with pytest.raises(StoreFailure, match="newer tuidock") as caught:
+        Database(path)
+    assert "upgrade" in caught.value.remedy
+
+
+def test_a_file_that_is_no_database_is_named(tmp_path):
+    path = tmp_path / "db"
+    path.write_bytes(b"not a database at all" * 100)
+    with pytest.raises(StoreFailure, match=str(path)):
+        Database(str(path))
+
+
+def test_a_failed_transaction_changes_nothing(tmp_path):
+    database = Database(str(tmp_path / "db"))
+    with pytest.raises(ValueError, match="stop"), database.transaction() as connection:
+        insert(connection, "a")
+        raise ValueError("stop")
+    assert database.query("SELECT name FROM volume") == []
+    database.close()
+
+
+def test_the_reserve_is_taken_once_there_is_plenty(tmp_path):
+    path = str(tmp_path / "reserve")
+    reserve.keep(path)
+    assert os.path.getsize(path) == reserve.SIZE
+
+
+def test_the_reserve_stays_while_the_disk_has_room(tmp_path):
+    path = str(tmp_path / "reserve")
+    reserve.keep(path)
+    assert not reserve.release(path)
+    assert os.path.exists(path)
