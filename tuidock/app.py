@@ -27,6 +27,7 @@ from tuidock.screens.palette import ActionProvider
 from tuidock.terminal import LendableDriver, die_by_signals
 from tuidock.theming import DEFAULT, load_themes
 from tuidock.turnstile import Turnstile
+from tuidock.words import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -163,12 +164,8 @@ def main(paths: Paths, spawner: socket.socket | None) -> int:
         return app.return_code or 0
     running, jobs = result
     if running or jobs:
-        parts = [_count(running, "container")] if running else []
-        parts += [_count(jobs, "job")] if jobs else []
+        parts = [counted(running, "container")] if running else []
+        parts += [counted(jobs, "job")] if jobs else []
         goes = "goes" if running + jobs == 1 else "go"
         sys.stdout.write(f"tuidock: {' and '.join(parts)} {goes} on; open tuidock again to see them\n")
     return 0
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -7,8 +7,9 @@ most every tenth of a second, and never twice at once.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from engine.errors import EngineError, NotFound
 from engine.events import ProgressFact, StepOutput
@@ -22,7 +23,7 @@ from tuidock.messages import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncGenerator, Callable
 
     from textual.message import Message
 
@@ -118,13 +119,15 @@ async def follow_job(engine: Engine, job_id: str, post: Callable[[Message], obje
     """Post a job's facts from its first one on, many at a time; ends with the job."""
     facts: list[ProgressFact] = []
     posted = time.monotonic()
-    async for fact in engine.jobs.follow(job_id):
-        facts.append(fact)
-        now = time.monotonic()
-        # steps begin and end at once for the eye, floods of output wait a moment for each other
-        if not isinstance(fact, StepOutput) or now - posted > _BATCH_SECONDS:
-            post(JobAdvanced(job_id, tuple(facts)))
-            facts.clear()
-            posted = now
-            await asyncio.sleep(0)
+    following = cast("AsyncGenerator[ProgressFact]", engine.jobs.follow(job_id))
+    async with contextlib.aclosing(following):
+        async for fact in following:
+            facts.append(fact)
+            now = time.monotonic()
+            # steps begin and end at once for the eye, floods of output wait a moment for each other
+            if not isinstance(fact, StepOutput) or now - posted > _BATCH_SECONDS:
+                post(JobAdvanced(job_id, tuple(facts)))
+                facts.clear()
+                posted = now
+                await asyncio.sleep(0)
     post(JobAdvanced(job_id, tuple(facts)))

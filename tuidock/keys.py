@@ -43,7 +43,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("restart", ("R",), "restart", "Stop the container and start it again", (CONTAINERS,), 40),
     Action("exec", ("e",), "exec", "Open a shell in the container (the real terminal)", (CONTAINERS,), 80),
     Action(
-        "attach", ("a",), "attach", "Attach to the main process; ctrl-p ctrl-q detaches", (CONTAINERS,), 35
+        "attach", ("a",), "attach", "Attach to the main process; ctrl-p ctrl-q leaves it", (CONTAINERS,), 35
     ),
     Action("logs", ("l",), "logs", "Show the output, following", (CONTAINERS,), 70),
     Action(
@@ -51,6 +51,7 @@ ACTIONS: tuple[Action, ...] = (
     ),
     Action("remove", ("d", "delete"), "remove", "Remove, after a confirmation", LISTS, 60),
     Action("build", ("b",), "build", "Build a folder with a Dockerfile into an image", (*LISTS, WELCOME), 75),
+    Action("make", ("n",), "new image", "Make a base image here, without a registry", LISTS, 8),
     Action("cancel", ("x",), "cancel", "Cancel the running job", (BUILDS,), 55),
     Action("failure", ("f",), "failing step", "Jump to the step that failed", (BUILDS,), 50),
     Action(

@@ -84,40 +84,47 @@ class JobEnded(Message):
 
 
 class ActionFinished(Message):
-    """A verb was carried out on the named thing; ``subject`` is its id."""
+    """A verb was carried out on the named thing; ``subject`` is its id.
 
-    def __init__(self, verb: str, subject: str, text: str) -> None:
+    Here and in the two below, ``told`` is false where somebody else tells what became of it.
+    """
+
+    def __init__(self, verb: str, subject: str, text: str, *, told: bool = True) -> None:
         super().__init__()
         self.verb = verb
         self.subject = subject
         self.text = text
+        self.told = told
 
 
 class ActionRefused(Message):
     """The thing had changed since the key was pressed; nothing was done."""
 
-    def __init__(self, verb: str, subject: str, text: str) -> None:
+    def __init__(self, verb: str, subject: str, text: str, *, told: bool = True) -> None:
         super().__init__()
         self.verb = verb
         self.subject = subject
         self.text = text
+        self.told = told
 
 
 class ActionFailed(Message):
     """A verb failed; ``error`` tells the story."""
 
-    def __init__(self, verb: str, subject: str, error: Exception) -> None:
+    def __init__(self, verb: str, subject: str, error: Exception, *, told: bool = True) -> None:
         super().__init__()
         self.verb = verb
         self.subject = subject
         self.error = error
+        self.told = told
 
 
 class TerminalReturned(Message):
-    """A lent terminal is ours again; ``exit_code`` is the child's."""
+    """A lent terminal is ours again; ``exit_code`` is the child's, ``left`` that its container goes on."""
 
-    def __init__(self, title: str, exit_code: int, complaint: str) -> None:
+    def __init__(self, title: str, exit_code: int, complaint: str, *, left: bool = False) -> None:
         super().__init__()
         self.title = title
         self.exit_code = exit_code
         self.complaint = complaint
+        self.left = left

@@ -67,17 +67,25 @@ class Lending(NamedTuple):
 
 
 async def lend(
-    app: App[Any], arguments: Sequence[str], environ: dict[str, str], *, catch_stderr: bool
+    app: App[Any],
+    arguments: Sequence[str],
+    environ: dict[str, str],
+    *,
+    catch_stderr: bool,
+    greeting: str = "",
 ) -> Lending:
     """Run ``arguments`` in the foreground with the real terminal; the app paints nothing until it ends.
 
     The child stays in our process group, which is the foreground one, so job control of the shell that
     started us stays right. ``catch_stderr`` collects what it complains of (for programs that write
-    their session to stdout only), because our next paint would cover it.
+    their session to stdout only), because our next paint would cover it. ``greeting`` is a line
+    above what the child writes.
     """
     file_descriptor = sys.__stdin__.fileno() if sys.__stdin__ else 0
     with app.batch_update(), app.suspend():
         attributes = termios.tcgetattr(file_descriptor)
+        if greeting:
+            write_at_once(f"{greeting}\r\n")
         try:
             with _deaf_to_keyboard_signals():
                 return await _run(arguments, environ, catch_stderr=catch_stderr)
@@ -126,6 +134,8 @@ def _take_back(file_descriptor: int, attributes: list[Any]) -> None:
             os.tcsetpgrp(file_descriptor, os.getpgrp())
         with contextlib.suppress(termios.error):
             termios.tcsetattr(file_descriptor, termios.TCSANOW, attributes)
+            # what was typed for the child and not read by it is no key of ours
+            termios.tcflush(file_descriptor, termios.TCIFLUSH)
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
     write_at_once(_TIDY)

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from engine.errors import EngineError, NotFound
-from engine.options import RemoveContainerOptions, RemoveImageOptions
+from engine.errors import Conflict, EngineError, NotFound
+from engine.options import ImageFilter, RemoveContainerOptions, RemoveImageOptions
+from tuidock.sanitize import label
+from tuidock.words import counted
 
 if TYPE_CHECKING:
     from engine.engine import Engine
@@ -36,6 +38,11 @@ _DONE = {
     "remove": "removed",
     "cancel": "cancelled",
 }
+
+
+def done_text(verb: str) -> str:
+    """``verb`` as something that was done: stop is stopped."""
+    return _DONE[verb]
 
 
 async def carry_out(engine: Engine, verb: str, target: Target) -> str:
@@ -75,6 +82,13 @@ async def _container(engine: Engine, verb: str, target: Target) -> None:
 async def _remove_image(engine: Engine, target: Target) -> None:
     """Every name goes, then the image with the last of them; an image in use stays whole."""
     image = await engine.images.get(target.id)
+    if image.containers:
+        raise Conflict(
+            "image",
+            target.name,
+            f"{target.name} is used by {counted(image.containers, 'container')}: it stays",
+            remedy="remove its containers first",
+        )
     for name in image.names or (target.id,):
         await engine.images.remove(name, RemoveImageOptions())
 
@@ -82,14 +96,19 @@ async def _remove_image(engine: Engine, target: Target) -> None:
 async def preview(engine: Engine, targets: tuple[Target, ...]) -> tuple[str, ...]:
     """What a removal would take with it, a line a thing; read after the dialog has opened."""
     lines: list[str] = []
+    going = {target.id for target in targets}
+    shared: set[str] = set()
+    if any(target.kind == "image" for target in targets):
+        others = await engine.images.list(ImageFilter())
+        shared = {chain_id for image in others if image.id not in going for chain_id in image.chain_ids}
     for target in targets:
         try:
             if target.kind == "container":
                 lines.append(_container_preview(await engine.containers.get(target.id)))
             elif target.kind == "image":
-                lines.append(_image_preview(await engine.images.get(target.id)))
+                lines.append(_image_preview(await engine.images.get(target.id), shared))
         except EngineError as error:
-            lines.append(str(error))
+            lines.append(label(str(error)))
     return tuple(lines)
 
 
@@ -97,10 +116,15 @@ def _container_preview(container: Container) -> str:
     volumes = [mount.name for mount in container.mounts if mount.type == "volume"]
     kept = f"; its volumes stay: {len(volumes)}" if volumes else ""
     fate = "runs and will be killed" if container.state.running else container.state.status
-    return f"{container.name} ({container.image}): {fate}; what it wrote is lost{kept}"
+    return label(f"{container.name} ({container.image}): {fate}; what it wrote is lost{kept}")
 
 
-def _image_preview(image: Image) -> str:
-    names = ", ".join(image.names) or "no name"
-    users = f"; {image.containers} containers use it" if image.containers else ""
-    return f"{names}: {len(image.chain_ids)} layers that nothing else needs go{users}"
+def _image_preview(image: Image, shared: set[str]) -> str:
+    names = label(", ".join(image.names) or "no name")
+    if image.containers:
+        return f"{names}: used by {counted(image.containers, 'container')}, so it will stay"
+    own = sum(chain_id not in shared for chain_id in image.chain_ids)
+    layers = (
+        f"{counted(own, 'layer')} that no other image needs" if own else "no layer: other images need all"
+    )
+    return f"{names}: goes, with {layers}"

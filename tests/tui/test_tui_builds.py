@@ -108,3 +108,42 @@ async def test_a_folder_without_a_dockerfile_is_told_in_the_form(
         await _build(tui, str(tmp_path), "app:1")
         assert isinstance(tui.app.screen, BuildForm)
         await tui.shows("does not exist")
+
+
+async def test_a_build_that_lasts_is_under_the_cursor_at_once(
+    paths: Paths, engine: Engine, busybox_image: Image, tmp_path: Path
+):
+    folder = _folder(tmp_path, "FROM busybox\nRUN echo begun; sleep 600\n")
+    async with open_tui(paths) as tui:
+        await _build(tui, folder, "app:1")
+        await tui.until(lambda: tui.screen.table.cursor_id in tui.screen.jobs, "the job's row", 4.0)
+        await tui.shows("begun")
+        await engine.jobs.cancel(next(iter(tui.screen.jobs)))
+
+
+async def test_a_build_that_fails_before_its_first_step_says_why_and_what_to_do(
+    paths: Paths, engine: Engine, tmp_path: Path
+):
+    async with open_tui(paths, size=(80, 24)) as tui:
+        await _build(tui, _folder(tmp_path, "FROM nosuchimage\n"), "app:1")
+        await tui.until(
+            lambda: {job.status for job in tui.screen.jobs.values()} == {"failed"}, "the failed job"
+        )
+        await tui.press("f")
+        await tui.shows("FROM nosuchimage: image not found")
+        await tui.shows("n makes base images here")
+        assert "no step has failed" not in tui.text
+
+
+async def test_f_opens_the_failing_step_where_the_detail_was_not_in_view(
+    paths: Paths, engine: Engine, busybox_image: Image, tmp_path: Path
+):
+    folder = _folder(tmp_path, "FROM busybox\nRUN echo broken; exit 3\nRUN echo never\n")
+    async with open_tui(paths, size=(80, 24)) as tui:
+        await _build(tui, folder, "app:1")
+        await tui.until(
+            lambda: {job.status for job in tui.screen.jobs.values()} == {"failed"}, "the failed job"
+        )
+        await tui.press("f")
+        await tui.shows("failed with exit code 3 (Dockerfile line 2)")
+        assert "no step has failed" not in tui.text

@@ -3,14 +3,15 @@ from __future__ import annotations
 import pytest
 
 from engine.engine import Engine
-from engine.options import CreateOptions, RemoveContainerOptions
+from engine.options import ContainerFilter, CreateOptions, ImageFilter, RemoveContainerOptions
 from engine.paths import Paths
 from engine.records import Container, Image
-from tests.tui.harness import open_tui
+from tests.tui.harness import Tui, open_tui
 from tuidock.messages import ActionFailed, ActionFinished, ActionRefused
 from tuidock.screens.confirm import ConfirmDialog
 from tuidock.screens.forms import RunForm
 from tuidock.screens.page import PageScreen
+from tuidock.verbs import Target
 
 pytestmark = pytest.mark.root
 
@@ -227,3 +228,98 @@ async def test_q_quits_and_says_what_goes_on(paths: Paths, engine: Engine, busyb
         await tui.press("q")
         assert tui.app.return_value == (1, 0)
     assert (await engine.containers.get("web")).state.running
+
+
+async def test_what_cannot_be_run_comes_back_as_the_form_with_the_reason(
+    paths: Paths, engine: Engine, busybox_image: Image
+):
+    await _stopped(engine, "web")
+    async with open_tui(paths) as tui:
+        await tui.press("r")
+        tui.app.screen.query_one("#name").value = "web"  # type: ignore[attr-defined]
+        tui.app.screen.query_one("#env").value = "A='b c'"  # type: ignore[attr-defined]
+        tui.app.screen.query_one("#remove").value = True  # type: ignore[attr-defined]
+        await tui.press("enter")
+        await tui.seen(ActionFailed)
+        await tui.until(lambda: isinstance(tui.app.screen, RunForm), "the form")
+        await tui.shows("already in use")
+        form = tui.app.screen
+        assert isinstance(form, RunForm)
+        assert (form.text("env"), form.checked("remove")) == ("A='b c'", True)
+
+
+async def test_a_run_that_cannot_start_leaves_no_container(
+    paths: Paths, engine: Engine, busybox_image: Image
+):
+    async with open_tui(paths) as tui:
+        await tui.press("2", "r")
+        tui.app.screen.query_one("#command").value = "/nosuch"  # type: ignore[attr-defined]
+        await tui.press("enter")
+        await tui.seen(ActionFailed)
+        await tui.shows("/nosuch")
+        assert not await engine.containers.list(ContainerFilter(all=True))
+
+
+async def test_enter_on_a_tick_goes_and_space_ticks(paths: Paths, engine: Engine, busybox_image: Image):
+    async with open_tui(paths) as tui:
+        await tui.press("2", "r")
+        tui.app.screen.query_one("#command").value = "sleep 600"  # type: ignore[attr-defined]
+        tui.app.screen.query_one("#network").value = "none"  # type: ignore[attr-defined]
+        tui.app.screen.query_one("#remove").focus()
+        await tui.press("space")
+        await tui.shows("[x] remove after (--rm)")
+        await tui.press("enter")
+        await tui.listed(lambda names: [c.options.auto_remove for c in names.values()] == [True])
+
+
+async def test_several_are_stopped_at_once_and_summed_up(paths: Paths, engine: Engine, busybox_image: Image):
+    names = ("web", "db", "mq")
+    for name in names:
+        await _running(engine, name)
+    async with open_tui(paths) as tui:
+        await engine.containers.stop("db", timeout=1)
+        await tui.listed(lambda by_name: not by_name["db"].state.running)
+        targets = tuple(target._replace(running=True) for target in _all_targets(tui))
+        tui.screen._carry_out("stop", targets)
+        await tui.shows("2 stopped, 1 not")
+        await tui.shows("db is exited now: nothing was done")
+        assert [(await engine.containers.get(name)).state.running for name in names] == [False] * 3
+
+
+def _all_targets(tui: Tui) -> tuple[Target, ...]:
+    screen = tui.screen
+    return tuple(target for row in screen.table.rows if (target := screen._target(row.id)) is not None)
+
+
+async def test_an_image_in_use_keeps_all_its_names(paths: Paths, engine: Engine, busybox_image: Image):
+    await engine.images.tag("busybox", "another:1")
+    await _stopped(engine, "web")
+    async with open_tui(paths) as tui:
+        await tui.press("2", "d")
+        await tui.shows("used by 1 container, so it will stay")
+        await tui.press("y")
+        await tui.seen(ActionFailed)
+        names = {name for image in await engine.images.list(ImageFilter()) for name in image.names}
+        assert names == {"busybox:latest", "another:1"}
+
+
+async def test_an_image_s_page_follows_its_names(paths: Paths, engine: Engine, busybox_image: Image):
+    async with open_tui(paths) as tui:
+        await tui.press("2")
+        await tui.shows("LAYERS, newest first")
+        await engine.images.tag("busybox", "another:1")
+        await tui.shows("name         another:1")
+
+
+async def test_the_answers_of_a_confirmation_stay_in_view_in_a_small_window(
+    paths: Paths, engine: Engine, busybox_image: Image
+):
+    for number in range(9):
+        await _stopped(engine, f"container-{number}")
+    async with open_tui(paths, size=(40, 12)) as tui:
+        await tui.press("g", *["space"] * 9, "d")
+        await tui.shows("remove 9")
+        await tui.shows("container-8 (busybox)")
+        assert "y yes" in tui.text
+        await tui.press("enter")
+        assert not isinstance(tui.app.screen, ConfirmDialog)

@@ -99,8 +99,23 @@ async def test_attach_detaches_by_its_keys_and_the_container_goes_on(
     terminal.send("Enter")
     await asyncio.to_thread(terminal.shows, "/ #")
     terminal.send("C-p", "C-q")
-    await asyncio.to_thread(terminal.shows, "attach to shell: ended")
+    await asyncio.to_thread(terminal.shows, "attach to shell: left, it goes on")
     assert (await engine.containers.get(container.id)).state.running
+
+
+async def test_ctrl_c_leaves_an_attached_container_without_a_tty_and_typed_keys_do_nothing(
+    engine: Engine, web: Container, terminal: Tmux
+):
+    await asyncio.to_thread(terminal.shows, "● running")
+    terminal.send("a")
+    await asyncio.to_thread(terminal.shows, "web: ctrl-c leaves it, and it goes on")
+    await asyncio.sleep(1)  # it says so before it listens
+    terminal.send("d", "y", "C-p")
+    terminal.send("C-c")
+    await asyncio.to_thread(terminal.shows, "attach to web: left, it goes on")
+    await asyncio.sleep(0.5)
+    assert "remove: web" not in terminal.text
+    assert (await engine.containers.get(web.id)).state.running
 
 
 async def test_sighup_ends_the_interface_at_once_and_containers_go_on(

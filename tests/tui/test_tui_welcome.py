@@ -6,7 +6,9 @@ import pytest
 from textual.message import Message
 
 from engine.engine import Engine
+from engine.options import CreateOptions
 from engine.paths import Paths
+from engine.records import Image
 from tests.tui.harness import Tui, open_tui
 from tuidock import keys
 from tuidock.app import TuidockApp
@@ -96,3 +98,30 @@ async def test_an_engine_that_cannot_be_opened_is_told_without_a_traceback(short
         await tui.seen(EngineFailed)
         await tui.shows("/dev/null/root")
         assert "Traceback" not in tui.text
+
+
+async def test_b_builds_the_hello_example_right_after_hello_world(
+    paths: Paths, engine: Engine, monkeypatch: pytest.MonkeyPatch, short_folder: str
+):
+    monkeypatch.chdir(short_folder)
+    async with open_tui(paths) as tui:
+        await tui.press("enter")
+        await tui.shows("Hello from")
+        await tui.press("b", "enter")
+        await tui.until(
+            lambda: any("hello:latest" in image.names for image in tui.screen.images.values()),
+            "the built image",
+        )
+
+
+async def test_n_offers_the_images_to_begin_with_and_esc_goes_back(
+    paths: Paths, engine: Engine, busybox_image: Image
+):
+    await engine.containers.create(CreateOptions(image="busybox", name="web", network="none"))
+    async with open_tui(paths) as tui:
+        await tui.press("2", "n")
+        await tui.shows("debian:bookworm")
+        assert tui.screen.place == keys.WELCOME
+        await tui.press("escape")
+        assert tui.screen.place == keys.CONTAINERS
+        await tui.shows("web")

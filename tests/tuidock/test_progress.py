@@ -95,3 +95,15 @@ def test_layers_are_told_once_a_phase():
 def test_the_built_image_is_remembered():
     progress = _folded(Message(text="hi"), BuildFinished(image_id="sha256:abc", tags=("a:1",), seconds=1))
     assert progress.image_id == "sha256:abc"
+
+
+def test_a_running_step_that_is_heard_of_late_has_run_since_those_before_it():
+    progress = JobProgress("1", age=60.0)
+    for fact in (
+        _steps("FROM", "RUN"),
+        StepStarted(index=0),
+        StepFinished(index=0, seconds=20.0, cached=False),
+        StepStarted(index=1),
+    ):
+        progress.fold(fact)
+    assert progress.rows()[1].cells[1] == "40s"

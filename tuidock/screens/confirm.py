@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from textual.binding import Binding
-from textual.containers import Vertical
+from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Static
@@ -28,6 +28,8 @@ class ConfirmDialog(ModalScreen[bool]):
     BINDINGS = [
         Binding("y", "answer(True)", "yes"),
         Binding("n,enter,escape,q", "answer(False)", "no"),
+        Binding("j,down", "scroll(1)", "down"),
+        Binding("k,up", "scroll(-1)", "up"),
     ]
 
     def __init__(
@@ -45,8 +47,11 @@ class ConfirmDialog(ModalScreen[bool]):
         self._preview = preview
 
     def compose(self) -> ComposeResult:
-        with Vertical(classes="dialog -danger") as dialog:
-            dialog.border_title = Content(f" {self._heading} ")
+        count = len(self._names)
+        with VerticalScroll(classes="dialog -danger", can_focus=False) as dialog:
+            dialog.border_title = Content(f" {self._heading}{f' {count}' if count > 1 else ''} ")
+            # in the frame, where no list of names can push it out of a small window
+            dialog.border_subtitle = Content(" y yes · n, Enter, Esc: no ")
             shown = ", ".join(self._names[:_NAMED])
             more = f" and {len(self._names) - _NAMED} more" if len(self._names) > _NAMED else ""
             yield Static(Content(f"{self._heading}: {shown}{more}?"), classes="question", markup=False)
@@ -55,7 +60,6 @@ class ConfirmDialog(ModalScreen[bool]):
                 yield Static(Content(text), classes="error", markup=False)
             if self._preview is not None:
                 yield Static(Content("looking at what goes with it …"), classes="preview", markup=False)
-            yield Static(Content("y yes   ·   n, Enter, Esc: no"), classes="hint", markup=False)
 
     def on_mount(self) -> None:
         if self._preview is not None:
@@ -64,6 +68,10 @@ class ConfirmDialog(ModalScreen[bool]):
     async def _fill(self, preview: Awaitable[Sequence[str]]) -> None:
         lines = await preview
         self.query_one(".preview", Static).update(Content("\n".join(lines) or "nothing else goes with it"))
+
+    def action_scroll(self, by: int) -> None:
+        """Move through a list that is longer than the window."""
+        self.query_one(".dialog").scroll_relative(y=by, animate=False)
 
     def action_answer(self, answer: bool) -> None:
         """Close with the answer."""

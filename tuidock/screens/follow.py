@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import TYPE_CHECKING
+import time
+from typing import TYPE_CHECKING, cast
 
 from textual import on
 
@@ -23,14 +24,18 @@ from tuidock.sanitize import label
 from tuidock.screens.lists import ListScreen
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
     from textual.timer import Timer
     from textual.worker import Worker
 
     from engine.engine import Engine
+    from engine.records import Job, LogChunk
 
 _DEBOUNCE_SECONDS = 0.06
 _LOG_TAIL = 2_000
 _KEPT_JOBS = 20
+_SECOND = 1_000_000_000
 
 
 class FollowScreen(ListScreen):
@@ -56,6 +61,8 @@ class FollowScreen(ListScreen):
             return
         if self._subject != self._wanted_subject():
             self.subject_changed()
+        elif tab == keys.IMAGES and self._subject is not None:
+            self._read(self._subject)
         elif tab == keys.CONTAINERS and self._subject is not None:
             self._fill_container(self._subject[1], keep_place=True)
             container = self.containers.get(self._subject[1])
@@ -125,11 +132,14 @@ class FollowScreen(ListScreen):
         log = self.detail.log_view
         log.clear("no output yet")
         try:
-            chunks = engine.containers.logs(container_id, LogOptions(follow=True, tail=_LOG_TAIL))
-            async for chunk in chunks:
-                log.feed(chunk.content, chunk.stream)
-                # keys come before a flood
-                await asyncio.sleep(0)
+            options = LogOptions(follow=True, tail=_LOG_TAIL)
+            # closed when this reader is cancelled, not when the garbage is collected
+            chunks = cast("AsyncGenerator[LogChunk]", engine.containers.logs(container_id, options))
+            async with contextlib.aclosing(chunks):
+                async for chunk in chunks:
+                    log.feed(chunk.content, chunk.stream)
+                    # keys come before a flood
+                    await asyncio.sleep(0)
         except (EngineError, OSError) as error:
             log.notice(label(str(error)))
 
@@ -141,7 +151,9 @@ class FollowScreen(ListScreen):
                 self.detail.show_facts("image", image_page(image, history), keep_place=True)
 
     async def _read_job(self, engine: Engine, job_id: str) -> None:
-        progress = self.progress[job_id] = JobProgress(job_id)
+        job = self.jobs.get(job_id)
+        age = (time.time_ns() - job.started_at) / _SECOND if job is not None else 0.0
+        progress = self.progress[job_id] = JobProgress(job_id, age)
         self.detail.build.show(progress)
         try:
             await follow_job(engine, job_id, self.post_message)
@@ -182,7 +194,14 @@ class FollowScreen(ListScreen):
         progress.end()
         progress.image_id = event.job.image_id or progress.image_id
         if event.job.error and progress.failing is None:
-            lines = "".join(f"{label(line)}\n" for line in event.job.error.split("\n"))
-            progress.messages.write("stderr", lines.encode())
+            progress.messages.reason = "\n".join(filter(None, (event.job.error, _remedy(event.job))))
         if self.detail.build.progress is progress:
             self.detail.build.show(progress)
+
+
+def _remedy(job: Job) -> str:
+    """What the engine advises, and where base images are made here."""
+    here = (
+        f"; {keys.shown_keys(keys.BY_ID['make'])} makes base images here" if "bootstrap" in job.remedy else ""
+    )
+    return f"{job.remedy}{here}"

@@ -40,9 +40,10 @@ _BUILD_FIELDS = (
 )
 
 
-class Tick(Checkbox):
-    """A checkbox that says by a letter, not by a colour alone, whether it is ticked."""
+class Tick(Checkbox, inherit_bindings=False):
+    """A checkbox that says by a letter, not by a colour alone, whether it is ticked; Enter is the form's."""
 
+    BINDINGS = [Binding("space", "toggle_button", "tick")]
     BUTTON_LEFT = "["
     BUTTON_INNER = " "
     BUTTON_RIGHT = "]"
@@ -59,17 +60,23 @@ class _Form(ModalScreen[object]):
     BINDINGS = [
         Binding("escape", "leave", "leave"),
         Binding("ctrl+s", "submit", "go", priority=True),
+        Binding("enter", "submit", "go"),
         Binding("down", "app.focus_next", "next field"),
         Binding("up", "app.focus_previous", "previous field"),
     ]
 
     heading = ""
+    complaint = ""
     fields: tuple[tuple[str, str, str], ...] = ()
     boxes: tuple[tuple[str, str], ...] = ()
 
     def initial(self) -> dict[str, str]:
         """What the fields hold at first."""
         raise NotImplementedError
+
+    def ticked(self, name: str) -> bool:  # noqa: ARG002 - for the form that has ticks to offer
+        """Whether the box called ``name`` is ticked at first."""
+        return False
 
     def command(self) -> str:
         """The equivalent command; EngineError for what cannot be read."""
@@ -91,12 +98,18 @@ class _Form(ModalScreen[object]):
             for name, title in self.boxes:
                 with Horizontal(classes="row"):
                     yield Label(Content(""))
-                    yield Tick(Content(title), id=name)
+                    yield Tick(Content(title), value=self.ticked(name), id=name)
             yield Static("", classes="command", markup=False)
             yield Static("", classes="error", markup=False)
 
     def on_mount(self) -> None:
         self._tell()
+        # once the fields' own first changes have been dealt with, which tell too
+        self.call_after_refresh(self._complain, self.complaint)
+
+    def _complain(self, complaint: str) -> None:
+        if complaint:
+            self.query_one(".error", Static).update(Content(label(complaint)))
 
     def text(self, name: str) -> str:
         return self.query_one(f"#{name}", Input).value
@@ -128,7 +141,7 @@ class _Form(ModalScreen[object]):
             value = self.value()
         except EngineError as error:
             remedy = f" ({error.remedy})" if error.remedy else ""
-            self.query_one(".error", Static).update(Content(label(f"{error}{remedy}")))
+            self._complain(f"{error}{remedy}")
             return
         self.dismiss(value)
 
@@ -143,19 +156,25 @@ class RunForm(_Form):
     fields = _RUN_FIELDS
     boxes = (("interactive", "interactive (-it)"), ("remove", "remove after (--rm)"))
 
-    def __init__(self, fields: RunFields, image_cmd: tuple[str, ...] = ()) -> None:
+    def __init__(self, fields: RunFields, image_cmd: tuple[str, ...] = (), complaint: str = "") -> None:
         super().__init__()
-        self._fields = fields
-        self._image_cmd = image_cmd
+        self.given = fields
+        self.image_cmd = image_cmd
+        self.complaint = complaint
 
     def initial(self) -> dict[str, str]:
-        return {name: str(value) for name, value in self._fields._asdict().items() if isinstance(value, str)}
+        return {name: str(value) for name, value in self.given._asdict().items() if isinstance(value, str)}
+
+    def ticked(self, name: str) -> bool:
+        return bool(getattr(self.given, name))
 
     def value(self) -> CreateOptions:
         """The options; the command is left to the image where the field is as it was prefilled."""
         texts = {name: self.text(name) for name, _, _ in self.fields}
         fields = RunFields(**texts, interactive=self.checked("interactive"), remove=self.checked("remove"))
-        return to_options(fields, self._image_cmd)
+        options = to_options(fields, self.image_cmd)
+        self.given = fields
+        return options
 
     def command(self) -> str:
         return command_text(self.value())

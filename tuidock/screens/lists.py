@@ -66,6 +66,8 @@ class ListScreen(Screen[None]):
         self.tab = keys.CONTAINERS
         self._listed: set[str] = set()
         self._wanted_row: tuple[str, str] | None = None
+        self.offering = False
+        """Whether the images to begin with are shown although there are containers."""
         self.taken = 0
         """How many actions were taken: what comes later must not move the cursor from under the next one."""
 
@@ -87,7 +89,7 @@ class ListScreen(Screen[None]):
     @property
     def place(self) -> str:
         """The tab, or the empty state in place of its list."""
-        if self.tab == keys.CONTAINERS and self.empty:
+        if self.tab == keys.CONTAINERS and (self.empty or self.offering):
             return keys.WELCOME
         return self.tab
 
@@ -158,7 +160,7 @@ class ListScreen(Screen[None]):
             table.show(image_rows(self.images.values(), now))
         else:
             table.show(job_rows(self.jobs.values(), now))
-        if self.empty:
+        if self.empty or self.offering:
             self.tables[keys.WELCOME].show(welcome_rows(tuple(self.images.values())))
         self._settle()
         if self._wanted_row is not None and self.tables[self._wanted_row[0]].move_to(self._wanted_row[1]):
@@ -189,7 +191,7 @@ class ListScreen(Screen[None]):
         if self.place == keys.WELCOME:
             labels["open"] = "run"
         hidden = set() if stop else {"exec", "attach"}
-        if not (self.drilled or self.table.marks or self.table.filter_text):
+        if not (self.drilled or self.offering or self.table.marks or self.table.filter_text):
             hidden.add("back")
         job = self.jobs.get(self.table.cursor_id or "")
         if job is None or job.status != "running":
@@ -236,9 +238,17 @@ class ListScreen(Screen[None]):
 
     def choose_tab(self, tab: str) -> None:
         """Go to ``tab``; its list gets the keyboard."""
-        self.tab = tab
+        self.tab, self.offering = tab, False
         self.leave_detail()
         self._settle()
+        self.table.focus()
+        self.subject_changed()
+
+    def offer_images(self) -> None:
+        """Show the images to begin with in the place of the containers, until Esc or another tab."""
+        self.choose_tab(keys.CONTAINERS)
+        self.offering = True
+        self._show_rows(keys.CONTAINERS)
         self.table.focus()
         self.subject_changed()
 
@@ -337,6 +347,8 @@ class ListScreen(Screen[None]):
 
     def do_filter(self) -> None:
         """Open the filter's line; what is typed filters at once."""
+        # the filter is the list's: it is to be seen
+        self.remove_class("-drilled", "-zoomed")
         self.add_class("-filtering")
         field = self.query_one("#filter", Input)
         field.value = self.table.filter_text
@@ -361,6 +373,8 @@ class ListScreen(Screen[None]):
             self.table.focus()
         elif self.drilled:
             self.leave_detail()
+        elif self.offering:
+            self.choose_tab(keys.CONTAINERS)
         elif self.table.filter_text:
             self.table.set_filter("")
         elif self.table.marks:

@@ -6,50 +6,35 @@ that was not under the cursor when the key was pressed.
 
 from __future__ import annotations
 
-import os
-import sys
+import asyncio
 from typing import TYPE_CHECKING
 
 from textual import on, work
 from textual.worker import Worker, WorkerState
 
 from engine.errors import EngineError
-from engine.options import BootstrapOptions, BuildOptions, CreateOptions
 from tuidock import keys
-from tuidock.messages import (
-    ActionFailed,
-    ActionFinished,
-    ActionRefused,
-    EngineFailed,
-    TerminalReturned,
-    innermost,
-)
+from tuidock.messages import ActionFailed, ActionFinished, ActionRefused, EngineFailed, innermost
 from tuidock.pages import document_page
-from tuidock.run_text import RunFields, prefilled, run_arguments
 from tuidock.sanitize import label
 from tuidock.screens.confirm import ConfirmDialog
-from tuidock.screens.follow import FollowScreen
-from tuidock.screens.forms import BuildForm, RunForm, suggested_build
-from tuidock.screens.page import PageScreen, help_page, story_page
+from tuidock.screens.making import MakingScreen
+from tuidock.screens.page import PageScreen, help_page, several_stories_page, story_page
 from tuidock.screens.welcome import HELLO
-from tuidock.verbs import Changed, Target, carry_out, preview
+from tuidock.verbs import Changed, Target, carry_out, done_text, preview
 from tuidock.widgets.row_table import RowTable
 
 if TYPE_CHECKING:
     from engine.engine import Engine
-    from engine.records import Image
     from tuidock.feed import Feed
 
 _SHELL = ("/bin/sh", "-c", "command -v bash >/dev/null 2>&1 && exec bash; exec sh")
+_AT_ONCE = 50
 _KINDS = {keys.CONTAINERS: "container", keys.IMAGES: "image", keys.BUILDS: "job"}
 
 
-class MainScreen(FollowScreen):
+class MainScreen(MakingScreen):
     """The one screen that everything else opens over."""
-
-    def __init__(self, place: str) -> None:
-        super().__init__(place)
-        self.feed: Feed | None = None
 
     def engine_opened(self, engine: Engine, feed: Feed) -> None:
         """From now on actions reach ``engine``."""
@@ -58,6 +43,8 @@ class MainScreen(FollowScreen):
     # -- dispatch -----------------------------------------------------------------------------
     def action_act(self, action_id: str) -> None:
         """Take the action of ``keys`` called ``action_id``, where it applies."""
+        if self.lending:
+            return
         for table in self.tables.values():
             table.note_key()
         self.taken += 1
@@ -73,7 +60,7 @@ class MainScreen(FollowScreen):
 
     def _targets(self) -> tuple[Target, ...]:
         """The marked rows, else the one under the cursor, as they are at this key press."""
-        ids = sorted(self.table.marks) or [self.table.cursor_id or ""]
+        ids = self.table.marked_ids or (self.table.cursor_id or "",)
         return tuple(target for row_id in ids if (target := self._target(row_id)) is not None)
 
     def _target(self, row_id: str) -> Target | None:
@@ -136,34 +123,60 @@ class MainScreen(FollowScreen):
 
     @work(group="verbs", exit_on_error=False)
     async def _carry_out(self, verb: str, targets: tuple[Target, ...]) -> None:
-        if self.engine is None:
+        """Do it to all targets: containers at once, for ten slow stops take as long as one."""
+        if self.engine is None or not targets:
             return
-        for target in targets:
-            self.say(f"{verb} {target.name} …")
-            try:
-                text = await carry_out(self.engine, verb, target)
-            except Changed as changed:
-                self.post_message(ActionRefused(verb, target.id, str(changed)))
-            except (EngineError, OSError) as error:
-                self.post_message(ActionFailed(verb, target.id, error))
-            else:
-                self.post_message(ActionFinished(verb, target.id, text))
-        if targets and targets[0].kind == "job" and self.feed is not None:
+        alone = len(targets) == 1
+        self.say(f"{verb} {targets[0].name if alone else len(targets)} …")
+        limit = asyncio.Semaphore(_AT_ONCE if targets[0].kind == "container" else 1)
+        aimed = (self._carry_out_one(self.engine, verb, target, limit, alone=alone) for target in targets)
+        failed = [failure for failure in await asyncio.gather(*aimed) if failure is not None]
+        if not alone:
+            self._sum_up(verb, len(targets), failed)
+        if targets[0].kind == "job" and self.feed is not None:
             self.feed.refresh()
+
+    async def _carry_out_one(
+        self, engine: Engine, verb: str, target: Target, limit: asyncio.Semaphore, *, alone: bool
+    ) -> tuple[str, Exception] | None:
+        async with limit:
+            try:
+                text = await carry_out(engine, verb, target)
+            except Changed as changed:
+                self.post_message(ActionRefused(verb, target.id, str(changed), told=alone))
+                return target.name, changed
+            except (EngineError, OSError) as error:
+                self.post_message(ActionFailed(verb, target.id, error, told=alone))
+                return target.name, error
+        self.post_message(ActionFinished(verb, target.id, text, told=alone))
+        return None
+
+    def _sum_up(self, verb: str, count: int, failed: list[tuple[str, Exception]]) -> None:
+        """What became of several targets, in one line; every failure in a page where there are some."""
+        done = f"{count - len(failed)} {done_text(verb)}"
+        if not failed:
+            self.say(done, "good")
+            return
+        self.say(f"{done}, {len(failed)} not: {label(str(failed[0][1]))}", "bad")
+        self.app.push_screen(several_stories_page(f"{verb}: {done}, {len(failed)} not", failed))
 
     @on(ActionFinished)
     def _finished(self, event: ActionFinished) -> None:
-        self.say(event.text, "good")
+        if event.told:
+            self.say(event.text, "good")
         for table in self.tables.values():
-            table.marks.discard(event.subject)
+            table.unmark(event.subject)
+        self._show_footer()
 
     @on(ActionRefused)
     def _refused(self, event: ActionRefused) -> None:
-        self.say(event.text, "bad")
+        if event.told:
+            self.say(event.text, "bad")
 
     @on(ActionFailed)
     def _failed(self, event: ActionFailed) -> None:
-        self._tell(event.verb, event.error)
+        if event.told:
+            self._tell(event.verb, event.error)
 
     @on(EngineFailed)
     def _engine_failed(self, event: EngineFailed) -> None:
@@ -198,9 +211,14 @@ class MainScreen(FollowScreen):
         self.enter_detail()
 
     def do_failure(self) -> None:
-        self.enter_detail()
-        if not self.detail.build.jump_to_failure():
+        """The step that failed; what failed before its first step stands alone in the detail."""
+        job = self.jobs.get(self.table.cursor_id or "")
+        if job is None or job.status != "failed":
             self.say("no step has failed")
+            return
+        self.enter_detail()
+        # where the detail was not in view it is filled presently, and goes to the failing step by itself
+        self.detail.build.jump_to_failure()
 
     @work(group="inspect", exclusive=True, exit_on_error=False)
     async def do_inspect(self) -> None:
@@ -223,8 +241,15 @@ class MainScreen(FollowScreen):
             self._lend(f"exec in {target.name}", "exec", "-it", target.id, *_SHELL)
 
     def do_attach(self) -> None:
+        """Into the main process. Without a tty there are no detach keys, and ctrl-c must not reach it."""
         if target := self._live_target():
-            self._lend(f"attach to {target.name}", "attach", target.id)
+            tty = self.containers[target.id].options.tty
+            self._lend(
+                f"attach to {target.name}",
+                *(("attach", target.id) if tty else ("attach", "--sig-proxy=false", target.id)),
+                greeting=f"{target.name}: {'ctrl-p ctrl-q' if tty else 'ctrl-c'} leaves it, and it goes on",
+                goes_on=target.id,
+            )
 
     def _live_target(self) -> Target | None:
         target = self._target(self.table.cursor_id or "")
@@ -232,144 +257,6 @@ class MainScreen(FollowScreen):
             self.say(f"{target.name} is not running: s starts it", "bad")
             return None
         return target
-
-    @work(group="terminal", exclusive=True, exit_on_error=False)
-    async def _lend(self, title: str, *arguments: str) -> None:
-        """Run a tuidock command in the real terminal and say how it ended."""
-        if self.engine is None:
-            return
-        from tuidock.terminal import LendableDriver, lend
-
-        if not isinstance(self.app._driver, LendableDriver):  # noqa: SLF001 - Textual has no public door
-            self.say(f"{title}: this needs a real terminal", "bad")
-            return
-        paths = self.engine.paths
-        command = (sys.executable, "-P", "-m", "tuidock", "--root", paths.root, *arguments)
-        environ = {**os.environ, "TUIDOCK_RUN": paths.run}
-        lending = await lend(self.app, command, environ, catch_stderr=arguments[0] == "exec")
-        self.post_message(TerminalReturned(title, lending.exit_code, lending.complaint))
-
-    @on(TerminalReturned)
-    def _returned(self, event: TerminalReturned) -> None:
-        complaint = " ".join(label(event.complaint).replace("^J", " ").split())
-        if event.exit_code and complaint:
-            self.say(f"{event.title}: {complaint}", "bad")
-        else:
-            self.say(
-                f"{event.title}: ended with exit code {event.exit_code}", "" if event.exit_code else "good"
-            )
-
-    # -- making things ------------------------------------------------------------------------
-    def do_run(self) -> None:
-        """The form for the image of the row: its own, its container's, or the one it built."""
-        image, name = self._image_here()
-        fields = prefilled(image, name) if image is not None else RunFields(image=name)
-        form = RunForm(fields, image.config.cmd if image is not None else ())
-        self.app.push_screen(form, self._run_asked)
-
-    def _image_here(self) -> tuple[Image | None, str]:
-        row_id = self.table.cursor_id or ""
-        name = ""
-        if self.tab == keys.CONTAINERS and row_id in self.containers:
-            container = self.containers[row_id]
-            row_id, name = container.image_id, container.image
-        elif self.tab == keys.BUILDS:
-            job = self.jobs.get(row_id)
-            row_id = (job.image_id if job is not None else "") or self._progress_of(row_id).image_id
-        image = self.images.get(row_id)
-        if image is not None:
-            name = name or (image.names[0] if image.names else image.id)
-        return image, name
-
-    def _run_asked(self, options: object) -> None:
-        if not isinstance(options, CreateOptions):
-            return
-        if options.tty:
-            self._lend(f"run {label(options.image)}", *run_arguments(options))
-        else:
-            self._create_and_start(options, show_output=False)
-
-    @work(group="verbs", exit_on_error=False)
-    async def _create_and_start(self, options: CreateOptions, *, show_output: bool) -> None:
-        await self._run_container(options, show_output=show_output)
-
-    async def _run_container(self, options: CreateOptions, *, show_output: bool) -> None:
-        if self.engine is None:
-            return
-        taken = self.taken
-        self.say(f"run {label(options.image)} …")
-        try:
-            container = await self.engine.containers.create(options)
-            self.show_row(keys.CONTAINERS, container.id, taken)
-            await self.engine.containers.start(container.id)
-        except (EngineError, OSError) as error:
-            self.post_message(ActionFailed("run", options.image, error))
-            return
-        self.post_message(ActionFinished("run", container.id, f"{label(container.name)} started"))
-        if show_output and taken == self.taken:
-            self.detail.show_subject(keys.CONTAINERS, label(container.name))
-            self.detail.choose("logs")
-            self.enter_detail()
-
-    def do_build(self) -> None:
-        folder, tag = suggested_build(os.getcwd(), examples=_examples())
-        self.app.push_screen(BuildForm(folder, tag), self._build_asked)
-
-    def _build_asked(self, options: object) -> None:
-        if isinstance(options, BuildOptions):
-            title = options.tags[0] if options.tags else os.path.basename(options.context or "")
-            self._start_job("build", options, title)
-
-    @work(group="verbs", exit_on_error=False)
-    async def _start_job(self, verb: str, options: BuildOptions | BootstrapOptions, title: str) -> None:
-        await self._launch(verb, options, title)
-
-    async def _launch(self, verb: str, options: BuildOptions | BootstrapOptions, title: str) -> None:
-        """Start a job and show it in the Builds tab."""
-        if self.engine is None:
-            return
-        taken = self.taken
-        self.say(f"{verb} {label(title)} …")
-        try:
-            job = await self.engine.jobs.start(verb, options, title)
-        except (EngineError, OSError) as error:
-            self.post_message(ActionFailed(verb, title, error))
-            return
-        self.show_row(keys.BUILDS, job.id, taken)
-        if self.feed is not None:
-            self.feed.refresh()
-
-    @work(group="verbs", exit_on_error=False)
-    async def _begin(self, name: str) -> None:
-        """The empty state's Enter: make the image if it is not here, then run it or offer to."""
-        image = self._stored(name)
-        if image is None and name != HELLO:
-            await self._launch("bootstrap", BootstrapOptions(name=name), f"bootstrap {name}")
-        elif name != HELLO and image is not None:
-            self.app.push_screen(RunForm(prefilled(image, name), image.config.cmd), self._run_asked)
-        elif image is not None or await self._make(name):
-            await self._run_container(CreateOptions(image=name), show_output=True)
-
-    async def _make(self, name: str) -> bool:
-        """Bootstrap ``name`` and wait for it: for what takes no time."""
-        if self.engine is None:
-            return False
-        self.say(f"making {name} …")
-        try:
-            job = await self.engine.jobs.start("bootstrap", BootstrapOptions(name=name), f"bootstrap {name}")
-            job = await self.engine.jobs.result(job.id)
-        except (EngineError, OSError) as error:
-            self.post_message(ActionFailed("bootstrap", name, error))
-            return False
-        if job.status != "done":
-            self.post_message(
-                ActionFailed("bootstrap", name, EngineError(job.error or f"{name}: {job.status}"))
-            )
-        return job.status == "done"
-
-    def _stored(self, name: str) -> Image | None:
-        wanted = {name, f"{name}:latest"}
-        return next((image for image in self.images.values() if wanted & set(image.names)), None)
 
     # -- the program --------------------------------------------------------------------------
     def do_help(self) -> None:
@@ -385,10 +272,3 @@ class MainScreen(FollowScreen):
         running = sum(container.state.running for container in self.containers.values())
         jobs = sum(job.status == "running" for job in self.jobs.values())
         self.app.exit((running, jobs))
-
-
-def _examples() -> str | None:
-    """The examples of a checkout, if this is one."""
-    top = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-    folder = os.path.join(top, "examples")
-    return folder if os.path.isfile(os.path.join(folder, "hello", "Dockerfile")) else None

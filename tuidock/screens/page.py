@@ -80,6 +80,19 @@ def _where(action: keys.Action) -> str:
     return f"  ({', '.join(action.where)})"
 
 
+def several_stories_page(title: str, failed: Sequence[tuple[str, BaseException]]) -> PageScreen:
+    """What went wrong with each of several things, by name."""
+    from tuidock.sanitize import lines
+
+    facts: list[Fact] = []
+    for name, error in failed:
+        facts.append(Fact(name, ""))
+        for text in (str(error), getattr(error, "remedy", "")):
+            facts += [Fact("", line, "plain") for line in lines(text) if line]
+        facts.append(Fact("", ""))
+    return PageScreen(title, facts)
+
+
 def story_page(title: str, error: BaseException) -> PageScreen:
     """The whole story of ``error``: its message, its remedy, the last output."""
     from tuidock.sanitize import lines

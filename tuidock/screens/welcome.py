@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from engine.records import Image
 
 WELCOME_COLUMNS = (
-    Column("NO CONTAINERS YET", 17, maximum=20),
+    Column("TO BEGIN WITH", 17, maximum=20),
     Column("WHAT IT IS", 20, 58, 44),
     Column("WHAT IT NEEDS", 18, maximum=70),
 )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from textual.containers import Vertical
 
+from tuidock import sanitize
 from tuidock.progress import STEP_COLUMNS, JobProgress, Step
 from tuidock.widgets.log_view import LogView
 from tuidock.widgets.row_table import RowTable
@@ -91,8 +92,8 @@ class BuildView(Vertical):
         if step.status == "failed":
             where = f" (Dockerfile line {step.line})" if step.line else ""
             self.output.notice(f"── failed with exit code {step.exit_code}{where}")
-            for line in step.reason.splitlines():
-                self.output.notice(line)
+        for line in sanitize.lines(step.reason) if step.reason else ():
+            self.output.notice(line)
 
     def _step(self, index: int) -> Step | None:
         if self.progress is None:

@@ -57,5 +57,32 @@ def fitted(text: str, size: int, *, right: bool = False) -> str:
     return padding + text if right else text + padding
 
 
+def wrapped(text: str, width: int) -> list[str]:
+    """``text`` as lines of at most ``width`` cells, broken at a space where there is one."""
+    lines: list[str] = []
+    while _length(text) > width:
+        end = _fitting(text, width)
+        space = text.rfind(" ", 0, end + 1)
+        if text[: max(space, 0)].strip():
+            lines.append(text[:space])
+            text = text[space + 1 :]
+        else:
+            lines.append(text[:end])
+            text = text[end:]
+    return [*lines, text]
+
+
+def _fitting(text: str, width: int) -> int:
+    """How many of the first characters fit into ``width`` cells; at least one."""
+    if text.isascii():
+        return max(1, width)
+    cells = 0
+    for index, character in enumerate(text):
+        cells += cell_len(character)
+        if cells > width:
+            return max(1, index)
+    return len(text)
+
+
 def _length(text: str) -> int:
     return len(text) if text.isascii() else cell_len(text)

@@ -12,7 +12,7 @@ from textual.geometry import Size
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from tuidock.widgets.columns import fitted
+from tuidock.widgets.columns import fitted, wrapped
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -98,10 +98,6 @@ class FactsView(ScrollView, can_focus=True, inherit_bindings=False):
 
 
 def _wrapped(fact: Fact, width: int, full_width: int) -> list[Fact]:
-    """``fact`` as lines of at most ``width`` characters of text, the label on the first only."""
-    if fact.style == "plain":
-        width = max(8, full_width)
-    if len(fact.text) <= width:
-        return [fact]
-    pieces = [fact.text[start : start + width] for start in range(0, len(fact.text), width)]
+    """``fact`` as lines of at most ``width`` cells of text, the label on the first only."""
+    pieces = wrapped(fact.text, max(8, full_width) if fact.style == "plain" else width)
     return [Fact(fact.label if index == 0 else "", piece, fact.style) for index, piece in enumerate(pieces)]

@@ -18,11 +18,13 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from tuidock import sanitize
+from tuidock.widgets.columns import wrapped
 
 MAX_LINES = 5_000
 MAX_BYTES = 4 * 1024 * 1024
 _LONGEST_LINE = 8192
 _PAINT_SECONDS = 0.05
+_NARROWEST = 10
 
 
 class OutputLine(NamedTuple):
@@ -44,6 +46,7 @@ class LogView(ScrollView, can_focus=True, inherit_bindings=False):
         self._lines: deque[OutputLine] = deque()
         self._kept_bytes = 0
         self._partial: dict[str, bytes] = {}
+        self._held: list[str] = []
         self._paint_pending = False
         self._left = 0
 
@@ -56,6 +59,7 @@ class LogView(ScrollView, can_focus=True, inherit_bindings=False):
         """Forget all lines; ``empty`` is what an empty view says."""
         self._lines.clear()
         self._partial.clear()
+        self._held.clear()
         self._kept_bytes = 0
         self.following = True
         self._left = 0
@@ -77,9 +81,18 @@ class LogView(ScrollView, can_focus=True, inherit_bindings=False):
         self._paint_soon()
 
     def notice(self, text: str) -> None:
-        """Add a line of our own (the end of an output, an error)."""
-        self._append(OutputLine(text.encode(), "notice"))
+        """Add a line of our own (the end of an output, an error), wrapped as wide as the view is."""
+        self._held.append(text)
+        self._let_notices_in()
         self._paint_soon()
+
+    def _let_notices_in(self) -> None:
+        """Notices wait until the view has a width."""
+        if self.size.width > 0:
+            for text in self._held:
+                for line in wrapped(text, max(_NARROWEST, self.size.width - 2)):
+                    self._append(OutputLine(line.encode(), "notice"))
+            self._held.clear()
 
     def _append(self, line: OutputLine) -> None:
         self._lines.append(line)
@@ -109,6 +122,7 @@ class LogView(ScrollView, can_focus=True, inherit_bindings=False):
         self.refresh()
 
     def on_resize(self) -> None:
+        self._let_notices_in()
         self._paint()
 
     def render_line(self, y: int) -> Strip:

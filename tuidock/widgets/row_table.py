@@ -112,6 +112,12 @@ class RowTable(ScrollView, can_focus=True, inherit_bindings=False):
         """Marked rows that the filter hides."""
         return self.marks - {row.id for row in self.rows}
 
+    @property
+    def marked_ids(self) -> tuple[str, ...]:
+        """The marked rows in their order, those that the filter hides last."""
+        shown = [row.id for row in self.rows if row.id in self.marks]
+        return (*shown, *sorted(self.hidden_marks))
+
     def note_key(self) -> None:
         """A key was pressed: rows keep their order for a while."""
         self._last_key = time.monotonic()
@@ -125,11 +131,12 @@ class RowTable(ScrollView, can_focus=True, inherit_bindings=False):
 
     def set_filter(self, text: str) -> None:
         """Show only rows that contain ``text``, whatever its case."""
-        self.filter_text = text.casefold()
+        self.filter_text = text
         self._arrange()
 
     def _arrange(self) -> None:
-        matching = [row for row in self._wanted if self.filter_text in (row.search or row.id).casefold()]
+        wanted = self.filter_text.casefold()
+        matching = [row for row in self._wanted if wanted in (row.search or row.id).casefold()]
         since_key = time.monotonic() - self._last_key
         if since_key < QUIET_SECONDS and self.rows:
             matching = _in_old_order(matching, self.rows)
@@ -191,6 +198,11 @@ class RowTable(ScrollView, can_focus=True, inherit_bindings=False):
             self.marks ^= {self.cursor_id}
             self._refresh_line(self.cursor_index)
             self.move(1)
+
+    def unmark(self, row_id: str) -> None:
+        if row_id in self.marks:
+            self.marks.discard(row_id)
+            self.refresh()
 
     def clear_marks(self) -> None:
         self.marks.clear()

@@ -107,3 +107,9 @@ def test_colours_are_kept():
     pieces = coloured("a \x1b[31mred\x1b[0m b")
     assert [text for text, _ in pieces] == ["a ", "red", " b"]
     assert pieces[1][1].color is not None
+
+
+async def test_a_long_notice_is_wrapped():
+    async with _view() as (view, _):
+        view.notice("process /bin/sh did not complete successfully: exit code: 7")
+        assert view.text_lines == ("process /bin/sh did not complete", "successfully: exit code: 7")
