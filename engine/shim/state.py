@@ -11,6 +11,8 @@ from time import time_ns
 
 _FLOCK = struct.Struct("hh4xqqi4x")
 _FACTS_SIZE = 512
+_LINE_LIMIT, _VALUE_LIMITS = 4096, (512, 128, 64)
+"""In bytes, that of ``engine.store.journal``; and in characters, each of which JSON makes six at most."""
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -149,9 +151,24 @@ def append_event(bundle: dict, action: str, **attributes: str) -> None:  # type:
     }
     fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
     try:
-        os.write(fd, json.dumps(event).encode() + b"\n")
+        os.write(fd, _event_line(event))
     finally:
         os.close(fd)
+
+
+def _event_line(event: dict) -> bytes:  # type: ignore[type-arg]
+    """``event`` as one line that readers of the journal take: long attributes are cut."""
+    line = json.dumps(event).encode() + b"\n"
+    for limit in _VALUE_LIMITS:
+        if len(line) <= _LINE_LIMIT:
+            return line
+        shortened = {name[:64]: value[:limit] for name, value in event["attributes"].items()}
+        line = json.dumps({**event, "attributes": shortened}).encode() + b"\n"
+    if len(line) <= _LINE_LIMIT:
+        return line
+    attributes = event["attributes"]
+    told = {name: attributes[name][:64] for name in ("name", "exitCode") if name in attributes}
+    return json.dumps({**event, "attributes": told}).encode() + b"\n"
 
 
 def remove(path: str) -> None:

@@ -11,6 +11,7 @@ import sys
 import pytest
 
 from engine.shim import state
+from engine.store.journal import LINE_LIMIT, decode_line
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 
@@ -121,3 +122,27 @@ def test_json_that_does_not_fit_replaces_nothing(tmp_path):
     with open(path) as file:
         assert json.load(file) == {"a": 1}
     assert os.listdir(tmp_path) == ["state.json"]
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        {"long": "x" * 100_000},
+        {"long": "\N{SNOWMAN}" * 2000, "other": "y" * 2000},
+        {f"label{n}": "x" * 2000 for n in range(30)},
+        {f"label{n:060}": "" for n in range(1000)},
+    ],
+)
+def test_an_event_with_long_labels_is_one_line_that_readers_take(tmp_path, labels):
+    path = f"{tmp_path}/events"
+    bundle = {"id": "c" * 64, "events_path": path, "event_attributes": {"name": "n", "image": "i", **labels}}
+    for code in ("3", "4"):
+        state.append_event(bundle, "die", exitCode=code)
+    with open(path, "rb") as file:
+        lines = file.readlines()
+    assert max(map(len, lines)) <= LINE_LIMIT
+    events = [decode_line(line) for line in lines]
+    assert [(event.attributes["name"], event.attributes["exitCode"]) for event in events] == [
+        ("n", "3"),
+        ("n", "4"),
+    ]
