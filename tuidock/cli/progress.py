@@ -58,7 +58,7 @@ class Plain:
         self._names: dict[int, str] = {}
         self._numbers: dict[int, int] = {}
         self._started: dict[int, float] = {}
-        self._partial: dict[int, bytes] = {}
+        self._partial: dict[tuple[int, str], bytes] = {}
         self._shown = 0
 
     def __call__(self, fact: ProgressFact) -> None:
@@ -94,8 +94,9 @@ class Plain:
         self._line(index, self._names.get(index, ""))
 
     def _output(self, fact: events.StepOutput) -> None:
-        *lines, rest = (self._partial.get(fact.index, b"") + fact.content).split(b"\n")
-        self._partial[fact.index] = rest
+        begun = (fact.index, fact.stream)  # each stream has lines of its own
+        *lines, rest = (self._partial.get(begun, b"") + fact.content).split(b"\n")
+        self._partial[begun] = rest
         elapsed = time.monotonic() - self._started.get(fact.index, time.monotonic())
         for line in lines:
             text = line.rstrip(b"\r").rpartition(b"\r")[2].decode(errors="replace")
@@ -104,8 +105,9 @@ class Plain:
     def _finish(self, index: int) -> None:
         if index not in self._started:
             self._start(index)
-        if self._partial.get(index):
-            self._output(events.StepOutput(index=index, stream="stdout", content=b"\n"))
+        for begun, rest in tuple(self._partial.items()):
+            if begun[0] == index and rest:
+                self._output(events.StepOutput(index=index, stream=begun[1], content=b"\n"))
 
     def _line(self, index: int, text: str) -> None:
         diagnostics.line(f"#{self._numbers.get(index, index)} {text}".rstrip())

@@ -32,7 +32,7 @@ class _Step(msgspec.Struct):
     state: str = ""
     """"" not yet, running, done, CACHED or ERROR."""
     tail: list[str] = []
-    partial: bytes = b""
+    partial: dict[str, bytes] = {}
 
 
 class Screen:
@@ -99,7 +99,8 @@ class Screen:
         if isinstance(fact, events.StepStarted):
             step.started, step.state = time.monotonic(), "running"
         elif isinstance(fact, events.StepOutput):
-            *lines, step.partial = (step.partial + fact.content).split(b"\n")
+            begun = step.partial.get(fact.stream, b"")  # each stream has lines of its own
+            *lines, step.partial[fact.stream] = (begun + fact.content).split(b"\n")
             texts = (line.rstrip(b"\r").rpartition(b"\r")[2].decode(errors="replace") for line in lines)
             step.tail = [*step.tail, *map(harmless, texts)][-_TAIL:]
         elif isinstance(fact, events.StepFinished):

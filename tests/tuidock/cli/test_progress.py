@@ -53,6 +53,15 @@ def test_a_redrawn_line_shows_its_last_state(capfd):
     assert capfd.readouterr().err.splitlines()[-1].endswith(" 20%")
 
 
+def test_a_line_holds_what_one_stream_wrote(capfd):
+    show = Plain()
+    show(StepStarted(index=1))
+    for stream, content in (("stderr", b"+ ec"), ("stdout", b"hi\n"), ("stderr", b"ho hi\n")):
+        show(StepOutput(index=1, stream=stream, content=content))
+    lines = capfd.readouterr().err.splitlines()[-2:]
+    assert [line.split(" ", 2)[2] for line in lines] == ["hi", "+ echo hi"]
+
+
 def test_messages_are_lines(capfd):
     Plain()(Message(text="Making debian:bookworm"))
     assert capfd.readouterr().err == "Making debian:bookworm\n"
