@@ -89,16 +89,26 @@ class Placer:
             os.close(descriptor)
 
     def _copy_entries(self, tree: SourceTree, source: str, target: str) -> None:
-        for entry in tree.entries(source):
-            below = f"{source}/{entry.name}" if source else entry.name
+        """Without recursion: a tree may be deeper than Python's stack."""
+        pending = [(iter(tree.entries(source)), source, target)]
+        folders: list[tuple[str, str, os.stat_result]] = []
+        while pending:
+            entries, source, target = pending[-1]
+            entry = next(entries, None)
+            if entry is None:
+                pending.pop()
+                if folders:
+                    self._describe(*folders.pop())  # last: filling it changed its times
+                continue
             into = f"{target}/{entry.name}"
             status = entry.stat(follow_symlinks=False)
             if not stat.S_ISDIR(status.st_mode):
                 self._copy_one(entry.path, status, into)
                 continue
             self._make_folder(into)
-            self._copy_entries(tree, below, into)
-            self._describe(entry.path, into, status)  # last: filling it changed its times
+            folders.append((entry.path, into, status))
+            below = f"{source}/{entry.name}" if source else entry.name
+            pending.append((iter(tree.entries(below)), below, into))
 
     def _make_folder(self, target: str) -> None:
         try:

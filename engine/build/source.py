@@ -87,17 +87,15 @@ class SourceTree:
         return f"sha256:{digest.hexdigest()}"
 
     def _add(self, digest: hashlib._Hash, name: str, path: str) -> None:
-        status = os.lstat(self.host_path(path))
-        self._add_row(digest, name, status, path)
-        if stat.S_ISDIR(status.st_mode):
-            for entry in self.entries(path):
-                self._add_entry(digest, _join(name, entry.name), _join(path, entry.name), entry)
-
-    def _add_entry(self, digest: hashlib._Hash, name: str, path: str, entry: os.DirEntry[str]) -> None:
-        self._add_row(digest, name, entry.stat(follow_symlinks=False), path)
-        if entry.is_dir(follow_symlinks=False):
-            for below in self.entries(path):
-                self._add_entry(digest, _join(name, below.name), _join(path, below.name), below)
+        """Each folder before what it holds, by name; without recursion, which ends before paths do."""
+        pending = [(name, path)]
+        while pending:
+            name, path = pending.pop()
+            status = os.lstat(self.host_path(path))
+            self._add_row(digest, name, status, path)
+            if stat.S_ISDIR(status.st_mode):
+                below = reversed(self.entries(path))
+                pending += [(_join(name, entry.name), _join(path, entry.name)) for entry in below]
 
     def _add_row(self, digest: hashlib._Hash, name: str, status: os.stat_result, path: str) -> None:
         detail = ""
@@ -115,7 +113,20 @@ class SourceTree:
         if ignored is None or not ignored.excludes(path):
             return True
         # A folder that is excluded is there all the same if an exception brings back something in it.
-        return ignored.has_exceptions and entry.is_dir(follow_symlinks=False) and bool(self.entries(path))
+        return ignored.has_exceptions and entry.is_dir(follow_symlinks=False) and self._holds_seen(path)
+
+    def _holds_seen(self, folder: str) -> bool:
+        pending = [folder]
+        while pending:
+            path = pending.pop()
+            with os.scandir(self.host_path(path)) as found:
+                for entry in found:
+                    below = _join(path, entry.name)
+                    if self._ignored is not None and not self._ignored.excludes(below):
+                        return True
+                    if entry.is_dir(follow_symlinks=False):
+                        pending.append(below)
+        return False
 
     def _existing(self, names: list[str], source: str) -> str:
         path = self.resolve("/".join(names))

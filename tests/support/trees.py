@@ -1,10 +1,18 @@
-"""Owns small root file systems for tests, made from the machine's static busybox."""
+"""Owns small root file systems for tests, made from the machine's static busybox, and very deep folders."""
 
 from __future__ import annotations
 
 import os
 import shutil
 import subprocess
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from engine.shim import state
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
 
 _FOLDERS = ("bin", "dev", "etc", "proc", "root", "sys", "tmp", "usr/bin", "var")
 
@@ -30,3 +38,20 @@ def make_busybox_tree(root: str) -> str:
 def _write(path: str, text: str) -> None:
     with open(path, "w", encoding="utf-8") as file:
         file.write(text)
+
+
+@contextmanager
+def deep_folder(top: Path) -> Iterator[Path]:
+    """A folder 1200 levels below ``top``, which is more than Python recurses; removed, as pytest could not."""
+    here = os.open(top, os.O_RDONLY)
+    for _ in range(1200):
+        os.mkdir("d", dir_fd=here)
+        below = os.open("d", os.O_RDONLY, dir_fd=here)
+        os.close(here)
+        here = below
+    os.close(here)
+    try:
+        yield top / "/".join("d" * 1200)
+    finally:
+        for name in os.listdir(top):
+            state.remove(str(top / name))

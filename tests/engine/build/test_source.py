@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import pytest
 
 from engine.build.source import SourceTree
 from engine.dockerfile.ignore import IgnoreMatcher
+from tests.support.trees import deep_folder
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -61,6 +63,18 @@ def test_an_exception_brings_its_folders_back(folder: Path) -> None:
     assert [entry.name for entry in seen.entries("d")] == ["e"]
 
 
+def test_an_exception_is_looked_for_deeper_than_the_stack(tmp_path: Path) -> None:
+    with deep_folder(tmp_path):
+        assert tree(tmp_path, "d", "!e").entries("") == []
+
+
+def test_a_checksum_goes_deeper_than_the_stack(tmp_path: Path) -> None:
+    with deep_folder(tmp_path) as deep:
+        before = tree(tmp_path).checksum((".",))
+        (deep / "file").write_text("x")
+        assert tree(tmp_path).checksum((".",)) != before
+
+
 def test_links_stay_inside(folder: Path) -> None:
     (folder / "out").symlink_to("/d/../../d")
     assert tree(folder).resolve("out/x.txt") == "d/x.txt"
@@ -74,8 +88,6 @@ def test_a_circle_of_links_is_missing(folder: Path) -> None:
 
 
 def test_a_checksum_knows_no_times(folder: Path) -> None:
-    import os
-
     before = tree(folder).checksum((".",))
     os.utime(folder / "a.txt", (1, 1))
     assert tree(folder).checksum((".",)) == before
