@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+import resource
 import socket
 from typing import TYPE_CHECKING
 
@@ -34,13 +35,16 @@ def bind_ports(
     """Final bindings: port 0 becomes a free one; NetworkFailure names a taken one and its ``holder``."""
     held: list[socket.socket] = []
     made: dict[int, PortBinding] = {}
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
     try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (limits[1], limits[1]))  # one may publish a thousand
         # Kept open until all are chosen, the ones asked for first: no two of one container get the same.
         for position in sorted(range(len(specs)), key=lambda position: not specs[position].host_port):
             made[position] = _bind(specs[position], held, holder)
     finally:
         for opened in held:
             opened.close()
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
     return tuple(made[position] for position in range(len(specs)))
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import resource
 import select
 import signal
 import socket
@@ -43,6 +44,7 @@ class Container:
 
     def start(self, asker: int) -> None:
         """Take the rest and execute the command; raises Refusal, OSError. ``asker`` hung up ends a step."""
+        _allow_descriptors(self.bundle)
         _reserve(wire.NETNS_FD)
         for port in (self.bundle.get("network") or {}).get("ports", ()):
             self._ports.append(_bind(port))
@@ -89,6 +91,8 @@ class Container:
         self.pid = os.fork()
         if self.pid == 0:
             ours.close()
+            for port in self._ports:  # or nothing could be opened under the limit that it gets back
+                port.close()
             sandbox.become_init(self.bundle, theirs, streams)
         if new_pids:
             linux.setns(own, linux.CLONE_NEWPID)  # children of ours that follow are not the container's
@@ -242,6 +246,16 @@ class Container:
         self.kill_all()
         self.release()
         self.unclaim()
+
+
+def _allow_descriptors(bundle: dict) -> None:  # type: ignore[type-arg]
+    """Let this process open what published ports and clients need; the container gets its caller's limit."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == hard:
+        return
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    for process in (bundle["process"], bundle.setdefault("exec_defaults", {})):
+        process["rlimits"] = [["nofile", soft, hard], *(process.get("rlimits") or ())]
 
 
 def _reserve(number: int) -> None:

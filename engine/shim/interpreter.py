@@ -6,6 +6,7 @@ looks a moment before the kernel does: it stops images, not a process of the con
 
 from __future__ import annotations
 
+import errno
 import os
 import struct
 
@@ -16,6 +17,7 @@ _HEADERS = {1: (struct.Struct("=28xI10xHH"), 4, 16), 2: (struct.Struct("=32xQ14x
 """By ELF class: the header (e_phoff, e_phentsize, e_phnum), the places of p_offset and p_filesz."""
 _WORDS = {1: struct.Struct("=I"), 2: struct.Struct("=Q")}
 _PT_INTERP = 3
+_UNREADABLE = {errno.EACCES, errno.EPERM, errno.EMFILE, errno.ENFILE}
 
 
 def leads_to(path: str, forbidden: os.stat_result) -> bool:
@@ -32,10 +34,9 @@ def leads_to(path: str, forbidden: os.stat_result) -> bool:
             if not path:
                 return False
             status = os.stat(path)
-        except PermissionError:
-            return os.geteuid() == 0
-        except OSError:
-            return False  # the kernel will not find it either, and says so in its own words
+        except OSError as error:
+            # Of anything else the kernel says in its own words why it will not do.
+            return error.errno in _UNREADABLE and os.geteuid() == 0
     return True  # too long a chain for the kernel, too
 
 

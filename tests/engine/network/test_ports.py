@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import socket
 
 import pytest
@@ -32,6 +33,17 @@ def test_bindings_keep_the_order_asked_for(taken):
     free = bind_ports((PortSpec(container_port=1),))[0].host_port
     bindings = bind_ports((PortSpec(container_port=2), PortSpec(container_port=3, host_port=free)))
     assert [binding.container_port for binding in bindings] == [2, 3]
+
+
+def test_more_ports_than_the_usual_limit_of_descriptors():
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, limits[1]))
+    try:
+        bindings = bind_ports(tuple(PortSpec(container_port=80, host_ip="127.9.8.7") for _ in range(300)))
+        assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] == 256
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    assert len({binding.host_port for binding in bindings}) == 300
 
 
 def test_no_address_means_all():
