@@ -98,6 +98,11 @@ async def test_an_engine_that_cannot_be_opened_is_told_without_a_traceback(short
         await tui.seen(EngineFailed)
         await tui.shows("/dev/null/root")
         assert "Traceback" not in tui.text
+        await tui.press("escape")
+        assert "opening" not in tui.text
+        await tui.press("b")
+        assert tui.app.screen is tui.screen
+        await tui.shows("no engine: /dev/null/root")
 
 
 async def test_b_builds_the_hello_example_right_after_hello_world(

@@ -107,3 +107,11 @@ def test_a_running_step_that_is_heard_of_late_has_run_since_those_before_it():
     ):
         progress.fold(fact)
     assert progress.rows()[1].cells[1] == "40s"
+
+
+def test_a_step_that_was_cut_off_lasted_no_longer_than_its_job():
+    progress = JobProgress("1", age=5.0)
+    for fact in (_steps("RUN"), StepStarted(index=0)):
+        progress.fold(fact)
+    progress.end()
+    assert progress.rows()[0].cells[:2] == ("■ ended", "5.0s")

@@ -152,7 +152,8 @@ class FollowScreen(ListScreen):
 
     async def _read_job(self, engine: Engine, job_id: str) -> None:
         job = self.jobs.get(job_id)
-        age = (time.time_ns() - job.started_at) / _SECOND if job is not None else 0.0
+        until = (job.finished_at or time.time_ns()) if job is not None else 0
+        age = (until - job.started_at) / _SECOND if job is not None else 0.0
         progress = self.progress[job_id] = JobProgress(job_id, age)
         self.detail.build.show(progress)
         try:

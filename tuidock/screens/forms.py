@@ -44,13 +44,13 @@ class Tick(Checkbox, inherit_bindings=False):
     """A checkbox that says by a letter, not by a colour alone, whether it is ticked; Enter is the form's."""
 
     BINDINGS = [Binding("space", "toggle_button", "tick")]
-    BUTTON_LEFT = "["
-    BUTTON_INNER = " "
-    BUTTON_RIGHT = "]"
+    # the brackets stand within, for Textual paints the sides in the inner part's background
+    BUTTON_LEFT = BUTTON_RIGHT = ""
+    BUTTON_INNER = "[ ]"
 
     def watch_value(self) -> None:
         """The letter follows the value."""
-        self.BUTTON_INNER = "x" if self.value else " "
+        self.BUTTON_INNER = "[x]" if self.value else "[ ]"
         super().watch_value()
 
 

@@ -36,6 +36,9 @@ _KINDS = {keys.CONTAINERS: "container", keys.IMAGES: "image", keys.BUILDS: "job"
 class MainScreen(MakingScreen):
     """The one screen that everything else opens over."""
 
+    refusal = ""
+    """Why nothing can be done: the engine could not be opened."""
+
     def engine_opened(self, engine: Engine, feed: Feed) -> None:
         """From now on actions reach ``engine``."""
         self.engine, self.feed = engine, feed
@@ -52,6 +55,9 @@ class MainScreen(MakingScreen):
         action = keys.BY_ID[action_id]
         if not action.applies(self.place):
             self.say(f"{action.label}: not here")
+            return
+        if action.group == "Act" and self.refusal:
+            self.say(self.refusal, "bad")
             return
         if action.group == "Act" and not self.table.settled:
             self.say("the row under the cursor has just gone: look, then press again", "bad")
@@ -180,6 +186,10 @@ class MainScreen(MakingScreen):
 
     @on(EngineFailed)
     def _engine_failed(self, event: EngineFailed) -> None:
+        if self.engine is None:
+            self.refusal = f"no engine: {label(str(event.error))}"
+            self.tables[keys.CONTAINERS].empty_text = self.refusal
+            self.tables[keys.CONTAINERS].refresh()
         self._tell("engine", event.error)
 
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:

@@ -30,6 +30,7 @@ QUIET_SECONDS = 2.0
 SETTLE_SECONDS = 0.4
 """How long actions wait after the row under the cursor vanished by itself."""
 _HEADER = 1
+_FAINT = frozenset({"muted", "exited"})
 _LEAD = 3
 """Cells before the first column: the cursor, the mark, a gap."""
 
@@ -292,7 +293,9 @@ class RowTable(ScrollView, can_focus=True, inherit_bindings=False):
         for column, text, name, size in zip(self.columns, row.cells, row.styles, self._widths, strict=False):
             if not size:
                 continue
-            style = self._style(name) + background if name else base
+            # greys are too faint for the cursor's ground
+            plain = not name or (under_cursor and name in _FAINT)
+            style = base if plain else self._style(name) + background
             segments.append(Segment(fitted(text, size, right=column.right) + " ", style))
         return Strip(segments).adjust_cell_length(width, base)
 

@@ -13,6 +13,8 @@ from tuidock.widgets.row_table import Row, RowTable
 
 
 class _App(App[None]):
+    CSS = "RowTable > .table--muted { color: #123456; }"
+
     def __init__(self) -> None:
         super().__init__()
         self.table = RowTable((Column("NAME", 8), Column("STATE", 6)), empty="nothing here")
@@ -151,3 +153,14 @@ async def test_only_visible_lines_are_drawn_of_a_thousand_rows():
         table.refresh()
         await pilot.pause()
         assert len(drawn) <= table.size.height
+
+
+async def test_grey_text_is_not_grey_on_the_cursor_s_ground():
+    async with _table("a", "b") as (table, pilot):
+        table.focus()
+        table.show([Row(name, (name, "old"), ("muted", "muted")) for name in ("a", "b")])
+        await pilot.pause()
+        under, other = table.render_line(1), table.render_line(2)
+        grey = table.get_component_rich_style("table--muted").color
+        assert grey in {segment.style.color for segment in other if segment.style}
+        assert grey not in {segment.style.color for segment in list(under)[2:] if segment.style}
