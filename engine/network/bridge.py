@@ -33,6 +33,8 @@ _IP_FORWARD = "/proc/sys/net/ipv4/ip_forward"
 _FIB_TRIE = "/proc/net/fib_trie"
 _ROUTES = "/proc/net/route"
 _ETHERNET_MTU = 1500
+_GUARDED_LIMIT = 60
+"""A rule of nftables has 128 expressions, an interface takes two."""
 _NO_NFTABLES = "load the kernel's nf_tables (modprobe nf_tables), or use --network host or none"
 
 
@@ -68,7 +70,7 @@ def make(templates: Templates, network: Network) -> tuple[str, ...]:
     link = templates.items(plan.bridge_link_plan(bridge, network.subnet, network.gateway, mtu))
     # A process may have died between any two of these: what is there already is as it should be.
     _send(operation, [msgspec.structs.replace(item, ignore_errno=(errno.EEXIST,)) for item in link])
-    warnings = _set_sysctls(bridge)
+    warnings = (*_guard(templates, bridge), *_set_sysctls(bridge))
     table = plan.bridge_table_plan(bridge, network.subnet, internal=network.internal)
     # A table that outlived its interface may be of another subnet: it is replaced.
     table = (plan.DeleteTable(plan.bridge_table(bridge)), *table)
@@ -151,6 +153,25 @@ def _encode_ahead(templates: Templates, network: Network, mtu: int) -> None:
     made = plan.endpoint_plan(network.id, network.bridge, network.subnet, endpoint, ports, mtu)
     names = plan.bridge_table(network.bridge), plan.container_table(network.id)
     templates.items((*made.host, *made.container, *made.teardown, *map(plan.FindTable, names)))
+
+
+def _guard(templates: Templates, bridge: str) -> tuple[str, ...]:
+    """Before this host forwards for the first time: what it had refused to route so far stays refused.
+
+    Docker sets the policy of FORWARD to drop, which also stops what others add later; here only the
+    interfaces of now are kept apart. An administrator who wants a router deletes the table, or turns
+    ip_forward on at boot, which leaves nothing to guard.
+    """
+    if read_text(_IP_FORWARD).strip() != "0":
+        return ()
+    names = [name for _, name in socket.if_nameindex() if name not in {"lo", bridge}]
+    others = tuple(name for name in names if not is_present(templates, name))
+    if len(others) > _GUARDED_LIMIT:
+        return (f"net.ipv4.ip_forward=1 lets this host route between its {len(others)} interfaces",)
+    if others:
+        table = (plan.DeleteTable(plan.GUARD_TABLE), *plan.guard_plan(others))
+        _send("keep the host's interfaces apart", templates.items(table))
+    return ()
 
 
 def _set_sysctls(bridge: str) -> tuple[str, ...]:

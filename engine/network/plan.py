@@ -7,6 +7,8 @@ A plan is a tuple of operations in the order in which the kernel must see them; 
 - in, through a published port: ``prerouting`` (from elsewhere) or ``output`` (from this host) of the
   container's own table changes the destination; the client's address is kept, except for a client on
   127.0.0.0/8 or on the same bridge, whose answers would not come back through the host;
+- between the interfaces that a host had before it began to forward for a container: nowhere (the guard
+  table ``tuidock-forward``), as before; what is added later is its owner's to allow;
 - 127.0.0.0/8 on the wire from a bridge is dropped before anything else, because ``route_localnet``
   (needed for 127.0.0.1 as a client) would let a container reach what listens on the host's loopback.
 """
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from engine.records import Endpoint, PortBinding
 
 TABLE_PREFIX = "tuidock-"
+GUARD_TABLE = TABLE_PREFIX + "forward"
 CONTAINER_INTERFACE = "eth0"
 _RAW, _DSTNAT, _FILTER, _SRCNAT = -300, -100, 0, 100
 _LOOPBACK = "127.0.0.0/8"
@@ -290,6 +293,19 @@ def bridge_table_plan(bridge: str, subnet: str, *, internal: bool = False) -> Op
             AddRule(table, "postrouting", (to_elsewhere, _address("saddr", subnet)), Masquerade())
         )
     return tuple(operations)
+
+
+def guard_plan(interfaces: tuple[str, ...]) -> Operations:
+    """Nothing is forwarded from one of ``interfaces`` to another, or back out of the same one."""
+    from_others = tuple(InterfaceMatch("iif", name, negate=True) for name in interfaces)
+    to_others = tuple(InterfaceMatch("oif", name, negate=True) for name in interfaces)
+    return (
+        AddTable(GUARD_TABLE),
+        AddChain(GUARD_TABLE, "forward", "filter", _FILTER),
+        AddRule(GUARD_TABLE, "forward", from_others, Accept()),
+        AddRule(GUARD_TABLE, "forward", to_others, Accept()),
+        AddRule(GUARD_TABLE, "forward", (), Drop()),
+    )
 
 
 def endpoint_plan(

@@ -105,6 +105,28 @@ def test_a_client_with_a_route_reaches_no_port_that_is_not_published(lab: Lab, w
     assert lab.ask(lab.client, "tcp", address_of(web), 80) == ""
 
 
+def test_a_host_that_was_no_router_does_not_become_one(lab: Lab) -> None:
+    beyond = lab.beyond("198.18.6.1", "198.18.6.2")
+    lab.ip(lab.client, "route", "add", "198.18.6.0/24", "via", HOST_ADDRESS)
+    lab.serve(beyond, "tcp", 9000)
+    lab.serve(lab.client, "tcp", 9000)
+    container = lab.attach(owner())
+    assert lab.ask(lab.host, "tcp", "198.18.6.2", 9000) == "198.18.6.1"
+    assert lab.ask(lab.client, "tcp", "198.18.6.2", 9000) == ""
+    assert lab.ask(beyond, "tcp", CLIENT_ADDRESS, 9000) == ""
+    assert lab.ask(container["netns"], "tcp", "198.18.6.2", 9000) == "198.18.6.1"
+    assert lab.ask(container["netns"], "tcp", CLIENT_ADDRESS, 9000) == HOST_ADDRESS
+
+
+def test_a_host_that_is_a_router_remains_one(lab: Lab) -> None:
+    run("ip", "netns", "exec", lab.host, "sysctl", "-q", "-w", "net.ipv4.ip_forward=1")
+    beyond = lab.beyond("198.18.6.1", "198.18.6.2")
+    lab.ip(lab.client, "route", "add", "198.18.6.0/24", "via", HOST_ADDRESS)
+    lab.serve(beyond, "tcp", 9000)
+    lab.attach(owner())
+    assert lab.ask(lab.client, "tcp", "198.18.6.2", 9000) == CLIENT_ADDRESS
+
+
 def test_other_ports_of_the_host_are_not_taken(lab: Lab, web: dict[str, Any]) -> None:
     lab.serve(lab.host, "tcp", 8081)
     assert lab.ask(lab.client, "tcp", HOST_ADDRESS, 8081) == CLIENT_ADDRESS
@@ -220,6 +242,8 @@ def test_network_whose_containers_have_ended_is_removed(lab: Lab) -> None:
 
 
 def test_removing_a_network_leaves_nothing(lab: Lab) -> None:
+    lab.networks("create", json.dumps({"name": "first"}))  # the host forwards from now on, and is guarded
+    lab.networks("remove", "first")
     before = lab.leftovers()
     lab.networks("create", json.dumps({"name": "mine"}))
     lab.networks("remove", "mine")
@@ -300,6 +324,14 @@ def test_a_taken_port_is_refused_by_name(lab: Lab) -> None:
 
 
 RULES = """\
+table ip tuidock-forward {
+	chain forward {
+		type filter hook forward priority filter; policy accept;
+		iifname != "up0" accept
+		oifname != "up0" accept
+		drop
+	}
+}
 table ip tuidock-BRIDGE {
 	chain prerouting {
 		type filter hook prerouting priority raw; policy accept;

@@ -48,6 +48,32 @@ class Lab:
             self.ip(name, "link", "set", "up0", "up", "mtu", str(UPLINK_MTU))
             self.ip(name, "link", "set", "lo", "up")
         self.ip(self.host, "route", "add", "default", "via", CLIENT_ADDRESS)
+        # As a machine has it that is no router; a namespace may inherit something else.
+        run("ip", "netns", "exec", self.host, "sysctl", "-q", "-w", "net.ipv4.ip_forward=0")
+
+    def beyond(self, host_address: str, address: str) -> str:
+        """One more namespace, at ``address`` behind another interface of the host."""
+        name = self._namespace("beyond")
+        run(
+            "ip",
+            "link",
+            "add",
+            "up1",
+            "netns",
+            self.host,
+            "type",
+            "veth",
+            "peer",
+            "name",
+            "up1",
+            "netns",
+            name,
+        )
+        for at, own in ((self.host, host_address), (name, address)):
+            self.ip(at, "addr", "add", f"{own}/24", "dev", "up1")
+            self.ip(at, "link", "set", "up1", "up")
+        self.ip(name, "route", "add", "default", "via", host_address)
+        return name
 
     def close(self) -> None:
         for process in self._processes:
