@@ -372,10 +372,10 @@ async def test_a_machine_that_shuts_down_does_not_interrupt_the_record_of_an_end
     from engine.shim.container import Container
     from engine.shim.supervisor import Supervisor
 
-    ended = await asyncio.create_subprocess_exec("true")
+    ended = await asyncio.create_subprocess_exec("cat", stdin=asyncio.subprocess.PIPE)
     container = Container(box.bundle("true", log_path=None))
-    container.pid, container.pidfd = ended.pid, os.pidfd_open(ended.pid)
-    await ended.wait()
+    container.pid, container.pidfd = ended.pid, os.pidfd_open(ended.pid)  # while it cannot have been reaped
+    await ended.communicate(b"")
     with pytest.raises(ProcessLookupError):
         container.signal(signal.SIGTERM)
     Supervisor(container)._on_terminate(signal.SIGTERM, None)
