@@ -20,7 +20,7 @@ from engine.oci import reference as references
 from engine.oci.config import ContainerConfig, History, ImageConfig, RootFS, decode_config
 from engine.oci.instant import to_rfc3339
 from engine.records import Pruned, RemovedImage
-from engine.runtime.liveness import supervisor_pid
+from engine.shim.lock import lock_holder
 from engine.store import image_filter
 from engine.store.garbage import collected
 from engine.store.image_document import to_history, to_inspect
@@ -74,7 +74,7 @@ class Images:
         self._intake = Intake(paths, database, launcher.work)
         self._outgoing = Outgoing(paths, database)
         self._removal = ImageRemoval(
-            database, lambda container_id: bool(supervisor_pid(paths.container_lock(container_id)))
+            database, lambda container_id: bool(lock_holder(paths.container_lock(container_id)))
         )
 
     # -- looking ---------------------------------------------------------------------------------

@@ -21,7 +21,7 @@ from engine.network.ports import bind_ports
 from engine.network.template import Templates
 from engine.oci.instant import to_rfc3339
 from engine.records import Container, Endpoint, Network, PortBinding
-from engine.runtime import attachment
+from engine.runtime.attachment import Attachment
 from engine.store.network_records import Lease, NetworkRecords
 
 if TYPE_CHECKING:
@@ -39,17 +39,6 @@ _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*")
 _OWNER = re.compile(r"[0-9a-z]{12,}")
 _STALE_NANOSECONDS = 60 * 10**9
 _CONTAINER_MODE = "container:"
-
-
-class Attachment(attachment.Attachment, frozen=True, kw_only=True):
-    """What one container or build step needs of its network, of any kind."""
-
-    new_namespace: bool = True
-    """False: the host's own, or that of the process ``netns_of``."""
-    netns_of: int | None = None
-    files_of: str = ""
-    """Id of the container whose hosts, hostname and resolv.conf are shared (``container:NAME``)."""
-    warnings: tuple[str, ...] = ()
 
 
 class Networks:

@@ -83,40 +83,41 @@ class JobEnded(Message):
         self.job = job
 
 
-class ActionFinished(Message):
-    """A verb was carried out on the named thing; ``subject`` is its id.
+class _ActionTold(Message):
+    """What became of ``verb`` on the thing whose id is ``subject``.
 
-    Here and in the two below, ``told`` is false where somebody else tells what became of it.
+    ``told`` is false where somebody else tells it to the user.
     """
 
-    def __init__(self, verb: str, subject: str, text: str, *, told: bool = True) -> None:
+    def __init__(self, verb: str, subject: str, *, told: bool) -> None:
         super().__init__()
         self.verb = verb
         self.subject = subject
-        self.text = text
         self.told = told
 
 
-class ActionRefused(Message):
-    """The thing had changed since the key was pressed; nothing was done."""
+class ActionFinished(_ActionTold):
+    """A verb was carried out on the named thing; ``text`` says so."""
 
     def __init__(self, verb: str, subject: str, text: str, *, told: bool = True) -> None:
-        super().__init__()
-        self.verb = verb
-        self.subject = subject
+        super().__init__(verb, subject, told=told)
         self.text = text
-        self.told = told
 
 
-class ActionFailed(Message):
+class ActionRefused(_ActionTold):
+    """The thing had changed since the key was pressed; nothing was done, and ``text`` says why."""
+
+    def __init__(self, verb: str, subject: str, text: str, *, told: bool = True) -> None:
+        super().__init__(verb, subject, told=told)
+        self.text = text
+
+
+class ActionFailed(_ActionTold):
     """A verb failed; ``error`` tells the story."""
 
     def __init__(self, verb: str, subject: str, error: Exception, *, told: bool = True) -> None:
-        super().__init__()
-        self.verb = verb
-        self.subject = subject
+        super().__init__(verb, subject, told=told)
         self.error = error
-        self.told = told
 
 
 class TerminalReturned(Message):

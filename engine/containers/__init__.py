@@ -19,9 +19,10 @@ from engine.runtime.cgroups import procs_file, read_host
 from engine.runtime.claim import claimed, until_claimable
 from engine.runtime.filters import check_filters, check_prune_filters, is_pruned, select
 from engine.runtime.inspection import inspect_container
-from engine.runtime.liveness import open_supervisor, supervisor_pid
+from engine.runtime.liveness import open_supervisor
 from engine.runtime.naming import check_name
 from engine.runtime.top import processes
+from engine.shim.lock import lock_holder
 from engine.store.container_records import RUNNING
 
 if TYPE_CHECKING:
@@ -219,7 +220,7 @@ class Containers:
         await until_claimable(folder, _CLAIM_SECONDS)
         try:
             with claimed(folder):
-                if supervisor_pid(self._paths.container_lock(container.id)):
+                if lock_holder(self._paths.container_lock(container.id)):
                     raise _running(container)  # somebody has started it meanwhile
                 return await delete_container(self._parts, container, volumes=volumes)
         except FileNotFoundError:  # it was --rm, or somebody else was faster: what is left is the record

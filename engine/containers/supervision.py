@@ -14,8 +14,8 @@ from engine.errors import Conflict, RuntimeFailure
 from engine.options import EventFilter
 from engine.runtime.claim import until_claimable
 from engine.runtime.facts import LOST
-from engine.runtime.liveness import supervisor_pid
 from engine.runtime.session import attached, request
+from engine.shim.lock import lock_holder
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -56,7 +56,7 @@ async def paused(parts: Parts, container: Container) -> AsyncIterator[None]:
 
 async def settle(parts: Parts, container: Container) -> None:
     """Wait for the supervisor of a container that does not run any more: it may still be cleaning up."""
-    if not container.state.running and supervisor_pid(parts.paths.container_lock(container.id)):
+    if not container.state.running and lock_holder(parts.paths.container_lock(container.id)):
         await wait_end(parts, container, _SETTLE_SECONDS)
 
 
@@ -66,7 +66,7 @@ async def wait_end(parts: Parts, container: Container, seconds: float | None) ->
         async with asyncio.timeout(seconds):
             code = await _exit_code(parts, container)
             # What it says, or its hanging up, is not yet the end: the lock is.
-            while supervisor_pid(parts.paths.container_lock(container.id)):  # noqa: ASYNC110 - a lock sets no Event
+            while lock_holder(parts.paths.container_lock(container.id)):  # noqa: ASYNC110 - a lock sets no Event
                 await asyncio.sleep(_STEP)
     except TimeoutError:
         return None

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from engine.records import ContainerState
-from engine.runtime.liveness import supervisor_pid
+from engine.shim.lock import lock_holder
 
 if TYPE_CHECKING:
     from engine.paths import Paths
@@ -28,7 +28,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
 
 def read_facts(paths: Paths, container_id: str) -> Facts:
     """The facts now."""
-    alive = bool(supervisor_pid(paths.container_lock(container_id)))
+    alive = bool(lock_holder(paths.container_lock(container_id)))
     state = read_state(paths.container_state(container_id))
     return Facts(alive=alive, state=state)
 

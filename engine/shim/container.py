@@ -14,7 +14,8 @@ import signal
 import socket
 from time import time_ns
 
-from engine.shim import cgroup, linux, netlink_send, sandbox, state, wire, worker
+from engine.shim import cgroup, linux, lock, netlink_send, sandbox, state, wire, worker
+from engine.shim.pipes import open_pipes
 from engine.shim.refusal import Refusal, Stage
 
 _PACKET = 65536
@@ -67,7 +68,7 @@ class Container:
             return
         bundle, run_dir = self.bundle, self.bundle["run_dir"]
         self.stage("making the run folder", run_dir)
-        self._lock = state.take_lock(bundle["lock_path"])
+        self._lock = lock.take_lock(bundle["lock_path"])
         if self._lock is None:
             name = bundle.get("name") or bundle["id"]
             reason = f"container {name} is already running"
@@ -83,7 +84,9 @@ class Container:
     def _fork_init(self) -> socket.socket:
         """Fork the container's init; returns the channel on which it reports (see ``sandbox``)."""
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        streams = [] if self.bundle.get("tty") else self._make_pipes()
+        streams: list[int] = []
+        if not self.bundle.get("tty"):
+            streams, self.input, self.outputs = open_pipes(stdin=bool(self.bundle.get("stdin_open")))
         new_pids = "pid" in self.bundle["namespaces"]
         if new_pids:
             own = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
@@ -103,21 +106,6 @@ class Container:
         for fd in streams:
             os.close(fd)
         return ours
-
-    def _make_pipes(self) -> list[int]:
-        """The container's ends of its standard streams; ours are kept non-blocking."""
-        if self.bundle.get("stdin_open"):
-            stdin, self.input = os.pipe()
-            os.set_blocking(self.input, False)
-        else:
-            stdin = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
-        streams = [stdin]
-        for stream in (1, 2):
-            ours, theirs = os.pipe()
-            os.set_blocking(ours, False)
-            self.outputs[ours] = stream
-            streams.append(theirs)
-        return streams
 
     def _follow(self, channel: socket.socket, asker: int) -> None:
         """Do our part of the sandbox until the command is executed."""

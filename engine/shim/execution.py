@@ -14,6 +14,7 @@ from functools import partial
 
 from engine.shim import linux, sandbox, terminal, wire
 from engine.shim.loop import HIGH, IN, READ_SIZE, Client, Input, Loop
+from engine.shim.pipes import open_pipes
 from engine.shim.refusal import Refusal, Stage
 
 _CONTROLS = frozenset({"version", "op", "tty", "size", "stdin", "detach"})
@@ -85,7 +86,10 @@ class Execution:
             if name not in _CONTROLS and value is not None
         }
         wanted = {**defaults, **asked, "tty": tty, "init": False}
-        streams = [] if tty else self._make_pipes()
+        streams: list[int] = []
+        if not tty:
+            stdin = bool(self._request.get("stdin")) and not self._request.get("detach")
+            streams, self._input, self._outputs = open_pipes(stdin=stdin)
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         if "pid" in self._bundle["namespaces"]:
             stage("joining the container's processes")
@@ -99,20 +103,6 @@ class Execution:
             os.close(fd)
         with ours:
             self._follow(ours)
-
-    def _make_pipes(self) -> list[int]:
-        if self._request.get("stdin") and not self._request.get("detach"):
-            stdin, self._input = os.pipe()
-            os.set_blocking(self._input, False)
-        else:
-            stdin = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
-        streams = [stdin]
-        for stream in (1, 2):
-            ours, theirs = os.pipe()
-            os.set_blocking(ours, False)
-            self._outputs[ours] = stream
-            streams.append(theirs)
-        return streams
 
     def _follow(self, channel: socket.socket) -> None:
         while True:

@@ -13,6 +13,7 @@ import signal
 from time import time_ns
 
 from engine.shim import cgroup, netlink_send, state, worker
+from engine.shim.lock import take_lock_of_dead
 
 _DIED = 255
 _SECONDS = 10
@@ -21,7 +22,7 @@ _SECONDS = 10
 def reap(arguments: dict, _fds: list[int]) -> dict:  # type: ignore[type-arg]  # JSON
     """Clean ``arguments["run_dir"]``; {"reaped": whether this call did it, "left": cgroups still busy}."""
     run_dir = arguments["run_dir"]
-    lock = state.take_lock_of_dead(f"{run_dir}/lock")
+    lock = take_lock_of_dead(f"{run_dir}/lock")
     if lock is None:
         return {"reaped": False, "left": []}
     try:

@@ -11,7 +11,7 @@ from engine.engine import Engine
 from engine.errors import StoreFailure
 from engine.options import BootstrapOptions, ContainerFilter, RemoveContainerOptions
 from engine.paths import Paths
-from engine.runtime.liveness import supervisor_pid
+from engine.shim.lock import lock_holder
 from tests.support.containers import sh
 
 pytestmark = pytest.mark.root
@@ -81,10 +81,10 @@ async def test_a_container_that_ends_on_a_full_disk_keeps_its_exit_code(small_en
     await small_engine.containers.start(container.id)
     await asyncio.sleep(0.2)  # until the trap is set
     ballast = fill(small_engine)
-    pid = supervisor_pid(small_engine.paths.container_lock(container.id))
+    pid = lock_holder(small_engine.paths.container_lock(container.id))
     os.kill(pid, signal.SIGTERM)
     async with asyncio.timeout(10):
-        while supervisor_pid(small_engine.paths.container_lock(container.id)):
+        while lock_holder(small_engine.paths.container_lock(container.id)):
             await asyncio.sleep(0.01)
     os.unlink(ballast)
     state = (await small_engine.containers.get(container.id)).state

@@ -15,7 +15,7 @@ import pytest
 from engine import errors
 from engine.runtime import session as sessions
 from engine.runtime.launcher import Launcher
-from engine.shim import state
+from engine.shim import lock
 from tests.engine.shim.conftest import box, launcher  # noqa: F401 - fixtures
 from tests.support.leftovers import leftovers
 
@@ -30,7 +30,7 @@ async def test_init_dies_with_its_supervisor(box):  # noqa: F811
     session = await box.start("sh", "-c", "sleep 1000 & sleep 1000", process={"user": "7"})
     init = (await sessions.request(box.last["socket_path"], {"op": "status"}))["pid"]
     pidfd = os.pidfd_open(init)
-    os.kill(state.lock_holder(box.last["lock_path"]), signal.SIGKILL)
+    os.kill(lock.lock_holder(box.last["lock_path"]), signal.SIGKILL)
     loop, dead = asyncio.get_running_loop(), asyncio.Event()
     loop.add_reader(pidfd, dead.set)
     async with asyncio.timeout(5):
@@ -43,8 +43,8 @@ async def test_init_dies_with_its_supervisor(box):  # noqa: F811
 
 async def test_reaper_records_the_end_and_leaves_nothing(box):  # noqa: F811
     await box.launcher.supervise(box.bundle("sleep", "1000"))
-    os.kill(state.lock_holder(box.last["lock_path"]), signal.SIGKILL)
-    while state.lock_holder(box.last["lock_path"]):
+    os.kill(lock.lock_holder(box.last["lock_path"]), signal.SIGKILL)
+    while lock.lock_holder(box.last["lock_path"]):
         await asyncio.sleep(0.01)
     assert await reap(box, box.last) == {"reaped": True, "left": []}
     with open(box.last["state_path"]) as file:
@@ -56,16 +56,16 @@ async def test_reaper_records_the_end_and_leaves_nothing(box):  # noqa: F811
 async def test_paused_container_is_reaped(box):  # noqa: F811
     await box.launcher.supervise(box.bundle("sleep", "1000"))
     await sessions.request(box.last["socket_path"], {"op": "pause"})
-    os.kill(state.lock_holder(box.last["lock_path"]), signal.SIGKILL)
-    while state.lock_holder(box.last["lock_path"]):
+    os.kill(lock.lock_holder(box.last["lock_path"]), signal.SIGKILL)
+    while lock.lock_holder(box.last["lock_path"]):
         await asyncio.sleep(0.01)
     assert await reap(box, box.last) == {"reaped": True, "left": []}
 
 
 async def test_two_reapers_do_it_once(box):  # noqa: F811
     await box.launcher.supervise(box.bundle("sleep", "1000"))
-    os.kill(state.lock_holder(box.last["lock_path"]), signal.SIGKILL)
-    while state.lock_holder(box.last["lock_path"]):
+    os.kill(lock.lock_holder(box.last["lock_path"]), signal.SIGKILL)
+    while lock.lock_holder(box.last["lock_path"]):
         await asyncio.sleep(0.01)
     results = await asyncio.gather(*(reap(box, box.last) for _ in range(6)))
     assert sum(result["reaped"] for result in results) == 1
@@ -91,14 +91,14 @@ async def test_kill_at_any_moment_of_a_start_leaves_a_container_that_starts_agai
     for _ in range(25):
         start = asyncio.create_task(box.launcher.supervise(bundle, attach=True))
         await asyncio.sleep(random.uniform(0.001, 0.016))
-        if pid := state.lock_holder(bundle["lock_path"]):
+        if pid := lock.lock_holder(bundle["lock_path"]):
             os.kill(pid, signal.SIGKILL)
         try:
             session = await start
             await session.wait()
         except errors.RuntimeFailure:
             pass
-        while state.lock_holder(bundle["lock_path"]):
+        while lock.lock_holder(bundle["lock_path"]):
             await asyncio.sleep(0.001)
         await reap(box, bundle)
         assert leftovers(box.paths, [bundle["id"]]) == []

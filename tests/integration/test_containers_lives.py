@@ -26,7 +26,7 @@ from engine.options import (
     PruneOptions,
     RemoveContainerOptions,
 )
-from engine.runtime.liveness import supervisor_pid
+from engine.shim.lock import lock_holder
 from tests.support.containers import everything, run, sh, started
 
 pytestmark = [pytest.mark.root, pytest.mark.usefixtures("busybox_image")]
@@ -291,7 +291,7 @@ async def test_a_container_outlives_the_engine_that_started_it(engine):
 
 async def test_a_killed_supervisor_takes_the_container_along_and_is_folded(engine):
     container = await started(engine, sh(FOREVER))
-    os.kill(supervisor_pid(engine.paths.container_lock(container.id)), signal.SIGKILL)
+    os.kill(lock_holder(engine.paths.container_lock(container.id)), signal.SIGKILL)
     await asyncio.sleep(0.1)
     state = (await engine.containers.get(container.id)).state
     assert (state.status, state.exit_code) == ("exited", 255)
@@ -302,7 +302,7 @@ async def test_a_killed_supervisor_takes_the_container_along_and_is_folded(engin
 
 async def test_a_container_with_rm_whose_supervisor_was_killed_is_removed(engine):
     container = await started(engine, sh(FOREVER, auto_remove=True))
-    os.kill(supervisor_pid(engine.paths.container_lock(container.id)), signal.SIGKILL)
+    os.kill(lock_holder(engine.paths.container_lock(container.id)), signal.SIGKILL)
     await asyncio.sleep(0.1)
     assert await engine.containers.list(ContainerFilter(all=True)) == ()
     assert os.listdir(engine.paths.containers) == []
@@ -310,7 +310,7 @@ async def test_a_container_with_rm_whose_supervisor_was_killed_is_removed(engine
 
 async def test_a_container_that_cannot_be_cleaned_up_hides_no_other(engine):
     good, bad = await started(engine, sh("sleep 60")), await started(engine, sh(FOREVER))
-    os.kill(supervisor_pid(engine.paths.container_lock(bad.id)), signal.SIGKILL)
+    os.kill(lock_holder(engine.paths.container_lock(bad.id)), signal.SIGKILL)
     await asyncio.sleep(0.1)
     bundle = engine.paths.container_bundle(bad.id)
     os.rename(bundle, f"{bundle}.away")

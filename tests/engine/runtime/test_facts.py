@@ -10,7 +10,8 @@ import pytest
 
 from engine.records import ContainerState
 from engine.runtime.facts import Facts, final_state, read_facts, read_state
-from engine.runtime.liveness import open_supervisor, supervisor_pid
+from engine.runtime.liveness import open_supervisor
+from engine.shim.lock import lock_holder
 
 HOLD = """
 import fcntl, sys
@@ -34,20 +35,20 @@ def holder(tmp_path):
 
 def test_the_holder_of_the_lock_is_named(holder):
     lock, process = holder
-    assert supervisor_pid(lock) == process.pid
+    assert lock_holder(lock) == process.pid
 
 
 def test_a_lock_that_is_free_or_missing_has_no_holder(tmp_path):
-    assert supervisor_pid(f"{tmp_path}/none") == 0
+    assert lock_holder(f"{tmp_path}/none") == 0
     with open(f"{tmp_path}/lock", "w"):
-        assert supervisor_pid(f"{tmp_path}/lock") == 0
+        assert lock_holder(f"{tmp_path}/lock") == 0
     assert open_supervisor(f"{tmp_path}/lock") is None
 
 
 def test_our_own_locks_are_not_mistaken_for_a_supervisors(tmp_path):
     with open(f"{tmp_path}/lock", "w") as file:
         fcntl.lockf(file, fcntl.LOCK_EX)
-        assert supervisor_pid(f"{tmp_path}/lock") == 0
+        assert lock_holder(f"{tmp_path}/lock") == 0
 
 
 def test_a_pidfd_of_the_supervisor_is_readable_at_its_end(holder):

@@ -10,7 +10,7 @@ import pytest
 from engine.paths import Paths
 from engine.runtime.launcher import Launcher
 from engine.runtime.session import Session
-from engine.shim import state
+from engine.shim import lock
 from tests.support.bundles import make_bundle
 from tests.support.leftovers import leftovers
 
@@ -72,7 +72,7 @@ async def box(paths: Paths, busybox_tree: str, launcher: Launcher) -> AsyncItera
     import signal
 
     for bundle in made.bundles:
-        if pid := state.lock_holder(bundle["lock_path"]):
+        if pid := lock.lock_holder(bundle["lock_path"]):
             os.kill(pid, signal.SIGKILL)
         if os.path.isdir(bundle["run_dir"]):
             while not (await launcher.work("engine.shim.reap:reap", {"run_dir": bundle["run_dir"]}))[

@@ -6,49 +6,11 @@ import json
 import os
 import resource
 import subprocess
-import sys
 
 import pytest
 
-from engine.shim import state
+from engine.shim import lock, state
 from engine.store.journal import LINE_LIMIT, decode_line
-
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
-
-
-def hold(path: str) -> subprocess.Popen[str]:
-    program = (
-        "import sys, time; sys.path[:0] = [sys.argv[1]]\n"
-        "from engine.shim import state\n"
-        "print(state.take_lock(sys.argv[2]) is not None, flush=True); time.sleep(1000)\n"
-    )
-    process = subprocess.Popen([sys.executable, "-c", program, ROOT, path], stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    assert process.stdout.readline() == "True\n"
-    return process
-
-
-def end(process: subprocess.Popen[str]) -> None:
-    process.kill()
-    process.communicate()
-
-
-def test_lock_of_a_living_process_is_taken_and_names_it(tmp_path):
-    path = str(tmp_path / "run" / "lock")
-    holder = hold(path)
-    assert state.lock_holder(path) == holder.pid
-    assert state.take_lock(path) is None
-    assert state.take_lock_of_dead(path) is None
-    end(holder)
-    assert state.lock_holder(path) == 0
-    assert state.take_lock(path) is not None
-
-
-def test_lock_of_nothing(tmp_path):
-    path = str(tmp_path / "run" / "lock")
-    assert state.lock_holder(path) == 0
-    assert state.take_lock_of_dead(path) is None
-    assert not os.path.exists(tmp_path / "run")
 
 
 def test_json_is_replaced_as_a_whole(tmp_path):
@@ -80,7 +42,7 @@ def test_removal_of_a_link_keeps_its_target(tmp_path):
 
 def test_run_folder_goes_with_its_lock(tmp_path):
     run = tmp_path / "run"
-    assert state.take_lock(str(run / "lock")) is not None
+    assert lock.take_lock(str(run / "lock")) is not None
     (run / "bundle.json").touch()
     (run / "socket").touch()
     state.remove_run_dir(str(run))

@@ -13,7 +13,7 @@ import pytest
 
 from engine import errors
 from engine.runtime import session as sessions
-from engine.shim import state, wire
+from engine.shim import lock, wire
 from tests.engine.shim.conftest import finish
 from tests.support.supervisor import ask, joined, kill, read_until
 
@@ -80,11 +80,11 @@ async def test_state_tells_running_and_exited(box):
 
 async def test_lock_tells_the_supervisor_and_is_free_at_exit(box):
     session = await box.start("cat", stdin=True)
-    pid = state.lock_holder(box.last["lock_path"])
+    pid = lock.lock_holder(box.last["lock_path"])
     assert pid == (await ask(box, "status"))["supervisor_pid"]
     await session.end_input()
     await session.wait()
-    assert state.lock_holder(box.last["lock_path"]) == 0
+    assert lock.lock_holder(box.last["lock_path"]) == 0
     assert not os.path.exists(box.last["run_dir"])
 
 
@@ -132,7 +132,7 @@ async def test_termination_of_the_supervisor_asks_the_container_to_stop(box):
         "sh", "-c", "trap 'exit 8' INT; echo up; while :; do sleep 0.01; done", stop_signal=int(signal.SIGINT)
     )
     await read_until(session, b"up")
-    os.kill(state.lock_holder(box.last["lock_path"]), signal.SIGTERM)
+    os.kill(lock.lock_holder(box.last["lock_path"]), signal.SIGTERM)
     assert await session.wait() == 8
 
 

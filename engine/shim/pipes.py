@@ -1,0 +1,25 @@
+"""Owns the pipes that are a process's standard streams where it has no terminal; refuses to read them."""
+
+from __future__ import annotations
+
+import os
+
+
+def open_pipes(*, stdin: bool) -> tuple[list[int], int, dict[int, int]]:
+    """The process's three ends; our end of its input (-1 without ``stdin``: /dev/null); ours of its output.
+
+    The last maps each descriptor to its stream, 1 or 2. Our ends are non-blocking.
+    """
+    ours = -1
+    if stdin:
+        theirs, ours = os.pipe()
+        os.set_blocking(ours, False)
+    else:
+        theirs = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+    streams, outputs = [theirs], dict[int, int]()
+    for stream in (1, 2):
+        read, write = os.pipe()
+        os.set_blocking(read, False)
+        outputs[read] = stream
+        streams.append(write)
+    return streams, ours, outputs
