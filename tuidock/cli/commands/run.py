@@ -12,7 +12,7 @@ from tuidock.cli import diagnostics, output, terminal
 from tuidock.cli.attachment import Attachment, attend, check_terminal
 from tuidock.cli.command import Command, Invocation, SpecError
 from tuidock.cli.commands.attached import DETACH_KEYS
-from tuidock.cli.commands.container_flags import CONTAINER_FLAGS, create_options
+from tuidock.cli.container_options import CONTAINER_FLAGS, create_options
 from tuidock.cli.flags import many, switch, text
 from tuidock.cli.progress import reporting
 

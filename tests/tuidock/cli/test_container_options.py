@@ -2,7 +2,7 @@ import pytest
 
 from engine.options import MountSpec, PortSpec, Resources
 from tuidock.cli.command import Invocation, SpecError
-from tuidock.cli.commands.container_flags import CONTAINER_FLAGS, create_options
+from tuidock.cli.container_options import CONTAINER_FLAGS, create_options
 from tuidock.cli.flags import parse
 
 

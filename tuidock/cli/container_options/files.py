@@ -1,0 +1,39 @@
+"""Owns the flags of what a container finds mounted: volumes, binds, tmpfs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tuidock.cli.command import SpecError
+from tuidock.cli.flags import many
+from tuidock.cli.specs import mounts
+from tuidock.cli.specs.every import every
+
+if TYPE_CHECKING:
+    from engine.options import MountSpec
+    from tuidock.cli.command import Invocation
+
+FLAGS = (
+    many("mount", "Attach a filesystem mount to the container", kind="mount", convert=mounts.mount),
+    many("tmpfs", "Mount a tmpfs directory"),
+    many("volume", "Bind mount a volume", "v"),
+)
+
+
+def given(invocation: Invocation) -> dict[str, Any]:
+    """The fields of CreateOptions that these flags set."""
+    return {"mounts": _mounts(invocation)}
+
+
+def _mounts(invocation: Invocation) -> tuple[MountSpec, ...]:
+    found = (
+        *every(mounts.volume, invocation.many("volume")),
+        *invocation.many("mount"),
+        *every(mounts.tmpfs, invocation.many("tmpfs")),
+    )
+    targets: set[str] = set()
+    for mount in found:
+        if mount.target in targets:
+            raise SpecError(f"Duplicate mount point: {mount.target}")
+        targets.add(mount.target)
+    return found
