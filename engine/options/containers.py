@@ -1,20 +1,10 @@
-"""Owns what callers ask for: one frozen options value a verb; refuses defaults that Docker lacks.
-
-``None`` means "not given: take the image's or the engine's default"; an empty tuple or string that a
-user gave on purpose is kept apart from it where Docker does so (``entrypoint``).
-Durations are seconds, sizes bytes, instants nanoseconds since the epoch.
-"""
+"""Owns what callers ask for about containers; see the package for what the values mean."""
 
 from __future__ import annotations
 
-import msgspec
+from engine.options.base import Options
 
 
-class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Base of every options value: frozen, keyword only, and JSON by msgspec."""
-
-
-# -- containers ---------------------------------------------------------------------------------
 class PortSpec(Options, frozen=True, kw_only=True):
     """One published port; ``host_port`` 0 lets the engine choose, ``host_ip`` "" means all addresses."""
 
@@ -173,110 +163,3 @@ class CommitOptions(Options, frozen=True, kw_only=True):
     message: str = ""
     pause: bool = True
     changes: tuple[str, ...] = ()
-
-
-# -- images -------------------------------------------------------------------------------------
-class ImageFilter(Options, frozen=True, kw_only=True):
-    """Which images ``list`` returns; ``reference`` is Docker's positional REPOSITORY[:TAG]."""
-
-    all: bool = False
-    reference: str | None = None
-    filters: dict[str, tuple[str, ...]] = {}
-
-
-class BootstrapOptions(Options, frozen=True, kw_only=True):
-    """``name`` is hello-world, busybox, debian:SUITE or ubuntu:SUITE; ``tag`` renames the result."""
-
-    name: str
-    tag: str | None = None
-    host_ca: bool = False
-
-
-class LoadOptions(Options, frozen=True, kw_only=True):
-    """Read an archive from ``path`` (``None``: the file descriptor ``fd``)."""
-
-    path: str | None = None
-    fd: int | None = None
-
-
-class SaveOptions(Options, frozen=True, kw_only=True):
-    """Write images to an archive; ``format`` is docker or oci, ``compression`` none, gzip or zstd."""
-
-    references: tuple[str, ...]
-    path: str | None = None
-    fd: int | None = None
-    format: str = "docker"
-    compression: str = "none"
-
-
-class ImportOptions(Options, frozen=True, kw_only=True):
-    """A root file system tar becomes an image of one layer."""
-
-    path: str | None = None
-    fd: int | None = None
-    reference: str | None = None
-    message: str = ""
-    changes: tuple[str, ...] = ()
-
-
-class RemoveImageOptions(Options, frozen=True, kw_only=True):
-    """``force`` untags all names and detaches stopped containers."""
-
-    force: bool = False
-    prune_parents: bool = True
-
-
-# -- builds -------------------------------------------------------------------------------------
-class BuildOptions(Options, frozen=True, kw_only=True):
-    """One ``build``: ``context`` is a folder or None for stdin (then ``context_fd`` carries a tar)."""
-
-    context: str | None = None
-    context_fd: int | None = None
-    dockerfile: str | None = None
-    """Path of the Dockerfile, absolute or relative to the caller's folder; None: context/Dockerfile."""
-    dockerfile_text: str | None = None
-    """The Dockerfile itself (``-f -`` or ``build -``); wins over ``dockerfile``."""
-    tags: tuple[str, ...] = ()
-    build_args: dict[str, str] = {}
-    labels: dict[str, str] = {}
-    target: str | None = None
-    no_cache: bool = False
-    pull: bool = False
-    network: str = "bridge"
-    platform: str | None = None
-
-
-# -- networks, volumes, events, prune -----------------------------------------------------------
-class CreateNetworkOptions(Options, frozen=True, kw_only=True):
-    """A user-defined network."""
-
-    name: str
-    driver: str = "bridge"
-    subnet: str | None = None
-    gateway: str | None = None
-    internal: bool = False
-    labels: dict[str, str] = {}
-
-
-class CreateVolumeOptions(Options, frozen=True, kw_only=True):
-    """``name`` None makes an anonymous volume."""
-
-    name: str | None = None
-    labels: dict[str, str] = {}
-
-
-class PruneOptions(Options, frozen=True, kw_only=True):
-    """``all`` takes unused images too, not only dangling ones."""
-
-    all: bool = False
-    volumes: bool = False
-    filters: dict[str, tuple[str, ...]] = {}
-
-
-class EventFilter(Options, frozen=True, kw_only=True):
-    """Which events are returned; ``follow`` goes on after the last one on disk."""
-
-    since: int | None = None
-    until: int | None = None
-    follow: bool = True
-    filters: dict[str, tuple[str, ...]] = {}

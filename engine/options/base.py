@@ -1,0 +1,9 @@
+"""Owns what all options values have in common; refuses fields."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Base of every options value: frozen, keyword only, and JSON by msgspec."""
