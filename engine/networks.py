@@ -50,7 +50,6 @@ class Networks:
         self._journal = journal
         self._records = NetworkRecords(database)
         self._templates = Templates(paths.network_templates)
-        self._lock = f"{paths.run}/network.lock"
 
     # -- verbs -----------------------------------------------------------------------------------
     async def list(self) -> tuple[Network, ...]:
@@ -72,7 +71,7 @@ class Networks:
                 "network", f"{options.name!r} is no name", remedy="use letters, digits, '_', '.' and '-'"
             )
         self._add_built_in()
-        with bridge.locked(self._lock):
+        with bridge.locked():
             network = self._new_network(options)
             self._records.add(network)
             try:
@@ -91,7 +90,7 @@ class Networks:
         if network.name in _BUILT_IN:
             reason = f"{network.name} is a pre-defined network and cannot be removed"
             raise Conflict("network", network.name, reason)
-        with bridge.locked(self._lock):
+        with bridge.locked():
             self._records.remove(network, lambda lease: bridge.is_plugged(lease.owner))
             bridge.remove(self._templates, network.bridge)
         self._announce("destroy", network)
@@ -236,7 +235,7 @@ class Networks:
         """The bridge is there afterwards; (the network as it is then, warnings)."""
         if bridge.is_present(self._templates, network.bridge):
             return network, ()
-        with bridge.locked(self._lock):
+        with bridge.locked():
             if bridge.is_present(self._templates, network.bridge):
                 return network, ()
             if not bridge.has_interface(network.bridge):
@@ -285,7 +284,7 @@ class Networks:
         )
 
     def _add_default(self) -> Network:
-        with bridge.locked(self._lock):
+        with bridge.locked():
             found = self._records.find(DEFAULT)
             if found is not None:
                 return found
@@ -313,7 +312,7 @@ class Networks:
             self._add_default()
         if names >= {"host", "none"}:
             return
-        with bridge.locked(self._lock):
+        with bridge.locked():
             for name, driver in (("host", "host"), ("none", "null")):
                 if self._records.find(name) is None:
                     self._records.add(

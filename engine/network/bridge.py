@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from engine.network.template import Item, Templates
 
 _IP_FORWARD = "/proc/sys/net/ipv4/ip_forward"
+_LOCK = "/run/tuidock-network.lock"
 _FIB_TRIE = "/proc/net/fib_trie"
 _ROUTES = "/proc/net/route"
 _ETHERNET_MTU = 1500
@@ -100,10 +101,13 @@ def remove(templates: Templates, bridge: str) -> None:
 
 
 @contextmanager
-def locked(path: str) -> Iterator[None]:
-    """One process at a time makes or removes bridges and chooses subnets; never held over an await."""
-    os.makedirs(os.path.dirname(path), mode=0o711, exist_ok=True)
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+def locked() -> Iterator[None]:
+    """One process at a time makes or removes bridges and chooses subnets; never held over an await.
+
+    Of this host, not of one root: two roots must not choose one subnet, nor take the other's half-made
+    bridge for an interface to be kept apart.
+    """
+    descriptor = os.open(_LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
