@@ -2,8 +2,7 @@
 
 Single-threaded. It has imported all it needs before it reports READY, is in a session of its own, has left
 its caller's cgroup, and holds the container's lock while the container lives. Output goes to the log first;
-a client that reads slowly is served from the log, so it misses nothing and holds nobody up. A build step has
-no log: there the step waits for its one client, and dies with it. Refuses to interpret what passes through.
+see ``engine.shim.output``; a build step has no log, and dies with its one client. Refuses to interpret what passes through.
 """
 
 from __future__ import annotations
@@ -12,15 +11,13 @@ import json
 import os
 import signal
 import socket
-from functools import partial
 
 from engine.shim import cgroup, execution, linux, state, terminal, wire, worker
 from engine.shim.container import Container
 from engine.shim.log import ContainerLog
-from engine.shim.loop import HIGH, IN, READ_SIZE, Client, Input, Loop
+from engine.shim.loop import IN, Client, Input, Loop
+from engine.shim.output import Output
 from engine.shim.refusal import Refusal, refuse
-
-_KINDS = {1: wire.STDOUT, 2: wire.STDERR}
 
 
 def main(descriptors: list[int]) -> None:
@@ -62,11 +59,12 @@ class Supervisor:
         self._container = container
         self._bundle = container.bundle
         self._loop = Loop()
-        self._log: ContainerLog | None = None
+        log: ContainerLog | None = None
         if self._bundle.get("log_path"):
             container.stage("opening the log", self._bundle["log_path"])
-            self._log = ContainerLog(self._bundle["log_path"], self._bundle["log_index_path"])
-        self._first = self._log.count if self._log else 0
+            log = ContainerLog(self._bundle["log_path"], self._bundle["log_index_path"])
+        self._output = Output(self._loop, log)
+        self._first = self._output.end
         self._input = Input(self._loop, -1)
         self._clients: list[Client] = []
         self._executions: dict[int, int] = {}
@@ -90,14 +88,16 @@ class Supervisor:
             self._clients.remove(asker)
         if container.listener is not None:
             loop.watch(container.listener.fileno(), IN, self._on_connection)
-        for fd in container.outputs:
-            self._watch_output(fd)
+        self._output.take(container.outputs, container.terminal)
         loop.watch(container.pidfd, IN, self._on_exit)
         while not self._over:
             loop.turn()
         self._finish()
-        while self._executions or any(client.pending or self._lags(client) for client in self._clients):
+        while self._executions or any(map(self._waits_for, self._clients)):
             loop.turn()
+
+    def _waits_for(self, client: Client) -> bool:
+        return client.pending > 0 or self._output.lags(client)
 
     # -- the container's end -------------------------------------------------------------------
     def _on_exit(self, _events: int) -> None:
@@ -116,10 +116,7 @@ class Supervisor:
         code = container.reap()
         oom_killed = container.was_killed_for_memory()
         container.kill_all()
-        for fd in list(container.outputs):
-            while self._on_output(fd):
-                pass
-            loop.forget(fd)
+        self._output.drain()
         if container.listener is not None:
             loop.forget(container.listener.fileno())
         container.release()
@@ -128,9 +125,8 @@ class Supervisor:
         container.unclaim()
         body = json.dumps({"exit_code": code}).encode()
         for client in tuple(self._clients):
-            if client.cursor is not None:
-                self._feed(client)
-            if client.waits and not self._lags(client):
+            self._output.feed(client)
+            if client.waits and not self._output.lags(client):
                 client.send(wire.EXIT, body)
                 client.waits = False
             client.on_drained = lambda late: self._end(late, body)
@@ -163,69 +159,15 @@ class Supervisor:
 
     def _end(self, client: Client, body: bytes) -> None:
         """A client that lagged behind when the container ended: the rest of the log, then EXIT."""
-        self._feed(client)
-        if client.waits and not self._lags(client):
+        self._output.feed(client)
+        if client.waits and not self._output.lags(client):
             client.waits = False
             client.send(wire.EXIT, body)
-
-    # -- output ----------------------------------------------------------------------------------
-    def _watch_output(self, fd: int) -> None:
-        self._loop.watch(fd, IN, partial(self._on_output, fd))
-
-    def _on_output(self, fd: int, _events: int = 0) -> bool:
-        """Take one read of the container's output; False when nothing more is there now."""
-        try:
-            content = os.read(fd, READ_SIZE)
-        except BlockingIOError:
-            return False
-        except OSError:
-            content = b""  # a terminal that was closed
-        if not content:
-            self._loop.forget(fd)
-            self._container.outputs.pop(fd, None)
-            return False
-        stream = self._container.outputs[fd]
-        number = self._log.count if self._log else 0
-        logged = self._log is not None and self._log.append(stream, content)
-        crowded = False
-        for client in tuple(self._clients):
-            if client.cursor is None or (self._log is not None and client.cursor != number):
-                continue
-            if self._log is None or client.pending < HIGH:
-                client.send(_KINDS[stream], content)
-                client.cursor = number + logged
-                crowded = crowded or client.pending > HIGH
-        if self._log is None and crowded and not self._over:
-            for output in self._container.outputs:
-                self._loop.forget(output)
-        return True
-
-    def _on_drained(self, client: Client) -> None:
-        if client.cursor is not None:
-            self._feed(client)
-        if self._log is None:
-            for fd in self._container.outputs:
-                self._watch_output(fd)
-
-    def _lags(self, client: Client) -> bool:
-        return client.cursor is not None and self._log is not None and client.cursor < self._log.count
-
-    def _feed(self, client: Client) -> None:
-        """Send a client what it has missed, from the log, as much as its buffer should hold."""
-        while (
-            self._log is not None
-            and client.cursor is not None
-            and self._lags(client)
-            and client.pending < HIGH
-        ):
-            client.cursor, chunks = self._log.read(client.cursor, HIGH // 4)
-            for stream, content in chunks:
-                client.send(_KINDS[stream], content)
 
     # -- clients ---------------------------------------------------------------------------------
     def _adopt(self, connection: socket.socket) -> Client:
         client = Client(self._loop, connection)
-        client.on_frame, client.on_gone, client.on_drained = self._on_frame, self._on_gone, self._on_drained
+        client.on_frame, client.on_gone, client.on_drained = self._on_frame, self._on_gone, self._output.feed
         self._clients.append(client)
         return client
 
@@ -239,12 +181,11 @@ class Supervisor:
     def _on_gone(self, client: Client) -> None:
         if client in self._clients:
             self._clients.remove(client)
+        self._output.detach(client)
         if client is self._pauser and not self._over:
             self._thaw()
         if self._container.step and not self._over:
             self._container.signal(signal.SIGKILL)
-        elif self._log is None:
-            self._on_drained(client)
 
     def _on_frame(self, client: Client, kind: int, body: bytes) -> None:
         if kind == wire.REQUEST:
@@ -260,6 +201,7 @@ class Supervisor:
         elif kind == wire.DETACHED:
             client.close()
             self._clients.remove(client)
+            self._output.detach(client)
 
     def _listen_again(self) -> None:
         for client in self._clients:
@@ -284,16 +226,12 @@ class Supervisor:
         if result is not None:
             client.send(wire.RESULT, json.dumps(result).encode())
             if request["op"] == "attach":
-                self._attach(
-                    client, 0 if request.get("replay") else self._end_of_log(), stdin=request.get("stdin")
-                )
+                cursor = 0 if request.get("replay") else self._output.end
+                self._attach(client, cursor, stdin=request.get("stdin"))
 
     def _attach(self, client: Client, cursor: int, *, stdin: bool | None) -> None:
-        client.cursor, client.input, client.waits = cursor, bool(stdin), True
-        self._feed(client)
-
-    def _end_of_log(self) -> int:
-        return self._log.count if self._log else 0
+        client.input, client.waits = bool(stdin), True
+        self._output.attach(client, cursor)
 
     def _resize(self, size: list[int]) -> None:
         if self._container.terminal >= 0:
