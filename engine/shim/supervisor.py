@@ -1,8 +1,8 @@
 """Owns the process above one container: its output, its clients, its end; outlives whoever asked for it.
 
 Single-threaded. It has imported all it needs before it reports READY, is in a session of its own, has left
-its caller's cgroup, and holds the container's lock while the container lives. Output goes to the log first;
-see ``engine.shim.output``; a build step has no log, and dies with its one client. Refuses to interpret what passes through.
+its caller's cgroup, and holds the container's lock while the container lives. A build step has no log, and
+dies with its one client. Refuses to interpret what passes through.
 """
 
 from __future__ import annotations
