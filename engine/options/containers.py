@@ -81,6 +81,23 @@ class CreateOptions(Options, frozen=True, kw_only=True):
     privileged: bool = False
     read_only: bool = False
     no_new_privileges: bool = False
+    pid: str = ""
+    """A process namespace: private (also ""), host, or container:NAME; ``uts`` and ``cgroupns`` likewise."""
+    ipc: str = ""
+    """none, private (also ""), shareable, host, or container:NAME of a container whose is shareable."""
+    uts: str = ""
+    cgroupns: str = ""
+    userns: str = ""
+    """host (also ""), auto[:size=N], or map:CONTAINER:HOST:SIZE[,…] for users and groups alike."""
+    group_add: tuple[str, ...] = ()
+    apparmor: str | None = None
+    """The AppArmor profile: "unconfined", or the name of one that is loaded; None is the engine's own."""
+    label: tuple[str, ...] = ()
+    """SELinux's parts as Docker writes them (disable, type:T, …)."""
+    systempaths_unconfined: bool = False
+    """Whether nothing of /proc and /sys is masked or read-only."""
+    domainname: str = ""
+    annotations: dict[str, str] = {}
     cap_add: tuple[str, ...] = ()
     cap_drop: tuple[str, ...] = ()
     mounts: tuple[MountSpec, ...] = ()
