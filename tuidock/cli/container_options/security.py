@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tuidock.cli.command import SpecError
+from tuidock.cli.container_options import security_options
 from tuidock.cli.flags import many, switch, text
-from tuidock.cli.specs import scalars
-from tuidock.cli.specs.every import every
 
 if TYPE_CHECKING:
     from tuidock.cli.command import Invocation
@@ -17,7 +15,7 @@ FLAGS = (
     many("cap-drop", "Drop Linux capabilities"),
     switch("privileged", "Give extended privileges to this container"),
     switch("read-only", "Mount the container's root filesystem as read only"),
-    many("security-opt", "Security Options (no-new-privileges)"),
+    many("security-opt", f"Security Options ({', '.join(security_options.NAMES)})"),
     text("user", "Username or UID (format: <name|uid>[:<group|gid>])", "u"),
 )
 
@@ -29,20 +27,6 @@ def given(invocation: Invocation) -> dict[str, Any]:
         "cap_drop": invocation.many("cap-drop"),
         "privileged": invocation.switch("privileged"),
         "read_only": invocation.switch("read-only"),
-        "no_new_privileges": _no_new_privileges(invocation),
         "user": invocation.filled("user"),
+        **security_options.fields(invocation.many("security-opt")),
     }
-
-
-def _no_new_privileges(invocation: Invocation) -> bool:
-    wanted = False
-    for option in invocation.many("security-opt"):
-        name, value = option, "true"
-        for separator in "=:":
-            if separator in option:
-                name, _, value = option.partition(separator)
-                break
-        if name != "no-new-privileges":
-            raise SpecError(f'Invalid --security-opt: "{option}" (supported: no-new-privileges)')
-        wanted = next(iter(every(scalars.boolean, (value,))))
-    return wanted

@@ -1,0 +1,45 @@
+"""Owns ``--security-opt``: a table of its names, each giving fields of CreateOptions; refuses other names.
+
+Written ``NAME=VALUE``, or ``NAME:VALUE`` as Docker did once. Source: docker/cli, parseSecurityOpts.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tuidock.cli.command import SpecError
+from tuidock.cli.specs import scalars
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+
+def _no_new_privileges(value: str) -> dict[str, Any]:
+    return {"no_new_privileges": scalars.boolean(value or "true")}
+
+
+_TABLE: dict[str, Callable[[str], dict[str, Any]]] = {
+    "no-new-privileges": _no_new_privileges,
+}
+"""Name to what makes fields of its value; ValueError says, in a whole sentence, why it cannot be used."""
+_MAY_BE_BARE = frozenset({"no-new-privileges"})
+NAMES = tuple(_TABLE)
+
+
+def fields(options: Iterable[str]) -> dict[str, Any]:
+    """The fields of CreateOptions that ``options`` set: the last of a name counts, tuples add up."""
+    merged: dict[str, Any] = {}
+    for option in options:
+        name, separator, value = option.partition("=" if "=" in option else ":")
+        if name not in _TABLE:
+            raise SpecError(f'Invalid --security-opt: "{option}" (supported: {", ".join(NAMES)})')
+        if not value and (separator or name not in _MAY_BE_BARE):
+            raise SpecError(f'Invalid --security-opt: "{option}"')
+        try:
+            found = _TABLE[name](value)
+        except ValueError as error:
+            raise SpecError(str(error)) from None
+        for field, setting in found.items():
+            earlier = merged.get(field)
+            merged[field] = (*earlier, *setting) if isinstance(earlier, tuple) else setting
+    return merged
