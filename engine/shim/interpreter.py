@@ -1,69 +1,49 @@
-"""Owns what execve(2) would load beside a program: its "#!" line or ELF loader; refuses to execute any.
+"""Owns keeping the host's interpreter from containers: the spawner runs from a read-only clone of it.
 
-A program of an image may name /proc/self/exe there, which is ours until it is executed (CVE-2019-5736). This
-looks a moment before the kernel does: it stops images, not a process of the container that swaps the file.
+Who starts in a container is a fork of ours until it executes the command, and what it executes is named by the
+image: "#!/proc/self/exe", or a path that is swapped at the last moment, makes the kernel load our interpreter
+where a process of the container can open it (CVE-2019-5736). With CAP_SYS_PTRACE in the host's user namespace
+/proc/PID/exe can be opened even before that. No look before the exec closes this. So the spawner executes
+itself once, before it has imported anything, through a detached clone of the one file's mount (open_tree(2)),
+made read-only (mount_setattr(2)) and let go of: what comes of it, supervisors, inits and exec sessions, has an
+executable that nobody can write through (EROFS; ETXTBSY while it runs), that leads to no other file, and whose
+mount, being in no namespace, nobody can change back.
+
+Refuses to copy: that would cost each container the interpreter's size in memory.
 """
 
 from __future__ import annotations
 
-import errno
 import os
-import struct
+import sys
 
-_DEPTH = 5
-"""As many scripts as the kernel lets follow one another, and the loader of the last."""
-_LINE = 256
-_HEADERS = {1: (struct.Struct("=28xI10xHH"), 4, 16), 2: (struct.Struct("=32xQ14xHH"), 8, 32)}
-"""By ELF class: the header (e_phoff, e_phentsize, e_phnum), the places of p_offset and p_filesz."""
-_WORDS = {1: struct.Struct("=I"), 2: struct.Struct("=Q")}
-_PT_INTERP = 3
-_UNREADABLE = {errno.EACCES, errno.EPERM, errno.EMFILE, errno.ENFILE}
+from engine.shim import linux
+
+_PROGRAM = (
+    "import sys; sys.path[:0] = [sys.argv[1]]; from engine.shim.spawner import main;"
+    " main(int(sys.argv[2]), again=True)"
+)
+_ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+_ITSELF = "/proc/self/exe"
 
 
-def leads_to(path: str, forbidden: os.stat_result) -> bool:
-    """Whether executing ``path`` would load the file ``forbidden``; what root cannot read is taken to do so.
+def is_read_only() -> bool:
+    """Whether this process was executed from a read-only mount: statvfs(3) of its executable says."""
+    return bool(os.statvfs(_ITSELF).f_flag & os.ST_RDONLY)
 
-    OSError where ``path`` itself is not there. Anybody else than root has no file of the host to write to.
+
+def execute_clone(socket_fd: int) -> None:
+    """Become a spawner on ``socket_fd`` again, from the clone; returns where there is no right to make one.
+
+    An ordinary user has none (EPERM), and no file of the host to lose; Linux before 5.12 cannot (ENOSYS).
     """
-    status = os.stat(path)
-    for _ in range(_DEPTH + 2):
-        if os.path.samestat(status, forbidden):
-            return True
-        try:
-            path = _named_by(path)
-            if not path:
-                return False
-            status = os.stat(path)
-        except OSError as error:
-            # Of anything else the kernel says in its own words why it will not do.
-            return error.errno in _UNREADABLE and os.geteuid() == 0
-    return True  # too long a chain for the kernel, too
-
-
-def _named_by(path: str) -> str:
-    fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
     try:
-        head = os.pread(fd, _LINE, 0)
-        if head.startswith(b"#!"):
-            line = head[2:].split(b"\n", 1)[0].split(b"\0", 1)[0].strip(b" \t")
-            return os.fsdecode(line.replace(b"\t", b" ").split(b" ", 1)[0])
-        return _loader(fd, head) if head.startswith(b"\x7fELF") else ""
-    finally:
-        os.close(fd)
-
-
-def _loader(fd: int, head: bytes) -> str:
-    """The PT_INTERP of elf(5); programs of the other byte order are none of this machine."""
-    if len(head) < 64 or head[4] not in _HEADERS:
-        return ""
-    header, offset_at, size_at = _HEADERS[head[4]]
-    word = _WORDS[head[4]]
-    table, size, count = header.unpack_from(head)
-    for number in range(count):
-        row = os.pread(fd, size, table + number * size)
-        if len(row) < size_at + word.size:
-            return ""
-        if int.from_bytes(row[:4], "little") == _PT_INTERP:
-            (offset,), (length,) = word.unpack_from(row, offset_at), word.unpack_from(row, size_at)
-            return os.fsdecode(os.pread(fd, min(length, 4096), offset).split(b"\0", 1)[0])
-    return ""
+        file = linux.open_tree(linux.AT_FDCWD, _ITSELF, linux.OPEN_TREE_CLONE)
+        linux.mount_setattr(file, attr_set=linux.MOUNT_ATTR_RDONLY, recursive=False)
+        program = os.open(f"/proc/self/fd/{file}", os.O_RDONLY | os.O_CLOEXEC)
+        os.close(file)  # the clone leaves its anonymous namespace with this: from now on it is nobody's
+    except OSError:
+        return
+    os.set_inheritable(socket_fd, True)
+    arguments = [sys.executable, "-I", "-S", "-c", _PROGRAM, _ROOT, str(socket_fd)]
+    os.execve(program, arguments, {"PATH": os.environ.get("PATH", os.defpath), "LANG": "C.UTF-8"})

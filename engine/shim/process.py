@@ -13,7 +13,7 @@ import select
 import signal
 import stat
 
-from engine.shim import interpreter, linux, wire
+from engine.shim import linux, wire
 from engine.shim.refusal import Refusal, refuse
 
 TYPE_CHECKING = False  # importing typing would cost every container half a megabyte
@@ -110,6 +110,7 @@ def execute(process: dict, stage: Stage, *, alive: int, first: bool) -> None:  #
     if process.get("no_new_privileges"):
         linux.prctl(linux.PR_SET_NO_NEW_PRIVS, 1)
     linux.prctl(linux.PR_SET_PDEATHSIG, signal.SIGKILL)
+    linux.prctl(linux.PR_SET_DUMPABLE, 0)  # new credentials have set it to what fs.suid_dumpable says
     if _hung_up(alive):
         os._exit(1)
     _reset_signals()
@@ -198,26 +199,22 @@ def _exec(args: list[str], environment: dict[str, str]) -> None:
     except OSError:
         pass  # before Linux 5.11; all of ours are close-on-exec anyway
     name = args[0]
-    own = os.stat("/proc/self/exe") if os.path.exists("/proc/self/exe") else None
     if "/" in name:
-        raise _exec_error(name, _try_exec(name, args, environment, own), searched=False)
+        raise _exec_error(name, _try_exec(name, args, environment), searched=False)
     found: OSError = FileNotFoundError(2, "")
     for folder in environment.get("PATH", _DEFAULT_PATH).split(":"):
-        error = _try_exec(os.path.join(folder or ".", name), args, environment, own)
+        error = _try_exec(os.path.join(folder or ".", name), args, environment)
         if not isinstance(error, (FileNotFoundError, NotADirectoryError, PermissionError)):
             found = error
             break
     raise _exec_error(name, found, searched=True)
 
 
-def _try_exec(path: str, args: list[str], environment: dict[str, str], own: os.stat_result | None) -> OSError:
+def _try_exec(path: str, args: list[str], environment: dict[str, str]) -> OSError:
     try:
         status = os.stat(path)
         if stat.S_ISDIR(status.st_mode):
             return IsADirectoryError(21, "is a directory", path)
-        if own is not None and interpreter.leads_to(path, own):
-            # /proc/self/exe in an image would hand our own interpreter, a file of the host, to the container.
-            return PermissionError(13, os.strerror(13), path)
         os.execve(path, args, environment)
     except OSError as error:
         return error

@@ -38,10 +38,17 @@ def fork_spawner() -> socket.socket:
     return ours
 
 
-def main(socket_fd: int) -> None:
-    """Take requests on ``socket_fd`` until its other end is closed; does not return."""
+def main(socket_fd: int, *, again: bool = False) -> None:
+    """Take requests on ``socket_fd`` until its other end is closed; does not return.
+
+    Unless it has been executed ``again``, it is first, from a read-only clone of the interpreter.
+    """
     _leave_terminal(socket_fd)
     # Imported after the fork, while the front end goes on with its own imports.
+    from engine.shim import interpreter
+
+    if not again and not interpreter.is_read_only():
+        interpreter.execute_clone(socket_fd)
     import gc
 
     from engine.shim import linux, supervisor, worker

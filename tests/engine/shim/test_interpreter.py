@@ -1,21 +1,23 @@
-"""No way of naming our own interpreter as a program's makes the kernel load it."""
+"""What a container can reach of our interpreter is a clone of its mount that nobody can write through."""
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import struct
+import subprocess
 import sys
 
 import pytest
 
-from engine import errors
-from engine.shim import interpreter
+from engine.shim import linux
+from tests.support.supervisor import ask, kill
+
+pytestmark = pytest.mark.root
 
 HEADER = struct.Struct("=16sHHIQQQIHHHHHH")
 PROGRAM = struct.Struct("=IIQQQQQQ")
-OTHER = os.stat("/")
-PYTHON = os.stat(sys.executable)
 
 
 def program(loader: str) -> bytes:
@@ -27,54 +29,81 @@ def program(loader: str) -> bytes:
     return header + loads + PROGRAM.pack(3, 4, at, 0, 0, len(name), len(name), 1) + name
 
 
-def executable(path, content: bytes) -> str:
-    path.write_bytes(content)
-    path.chmod(0o755)
-    return str(path)
+def with_the_hosts_libraries(bundle):
+    """What our interpreter needs to come up inside: the attack's own tools, so to speak."""
+    for folder in ("/lib", "/lib64", "/usr", sys.base_prefix):
+        if os.path.isdir(folder):
+            flags = ["rbind", "ro", "rprivate"]
+            bundle["mounts"].append({"type": "bind", "source": folder, "target": folder, "flags": flags})
+    bundle["process"]["env"] = [f"PYTHONHOME={sys.base_prefix}"]
+    return bundle
 
 
-@pytest.mark.parametrize("line", ["#!{}", "#! \t{}\t-x\n", "#!{} a b\n"])
-def test_the_interpreter_of_a_script_is_seen(tmp_path, line):
-    path = executable(tmp_path / "script", line.format(sys.executable).encode())
-    assert interpreter.leads_to(path, PYTHON)
-    assert not interpreter.leads_to(path, OTHER)
+ATTACK = (
+    "import os\n"
+    "for change in (lambda f: os.chmod(f, 0o755), lambda f: os.truncate(f, 1)):\n"
+    " try: change('/proc/self/exe'); print('changed')\n"
+    " except OSError as error: print(error.errno)\n"
+)
 
 
-def test_the_interpreter_of_an_interpreter_is_seen(tmp_path):
-    first = executable(tmp_path / "first", f"#!{sys.executable}\n".encode())
-    second = executable(tmp_path / "second", f"#!{first}\n".encode())
-    assert interpreter.leads_to(second, PYTHON)
+async def test_the_interpreter_as_a_command_cannot_be_changed(box):
+    bundle = with_the_hosts_libraries(box.bundle("/proc/self/exe", "-I", "-S", "-c", ATTACK))
+    assert await box.execute(bundle) == (0, b"30\n30\n", b"")
 
 
-def test_the_loader_of_a_program_is_seen(tmp_path):
-    path = executable(tmp_path / "program", program(sys.executable))
-    assert interpreter.leads_to(path, PYTHON)
-    assert not interpreter.leads_to(path, OTHER)
-
-
-def test_the_loader_of_this_very_program_is_found():
-    with open("/proc/self/maps") as maps:
-        libraries = {line.split()[-1] for line in maps if "/ld-" in line}
-    assert all(interpreter.leads_to(sys.executable, os.stat(path)) for path in libraries)
-
-
-@pytest.mark.parametrize("content", [b"", b"#!", b"#!\n", b"\x7fELF", b"\x7fELF\x02" + bytes(80), b"text"])
-def test_what_names_nothing_leads_nowhere(tmp_path, content):
-    assert not interpreter.leads_to(executable(tmp_path / "file", content), PYTHON)
-
-
-def test_a_file_that_is_not_there_is_an_error(tmp_path):
-    with pytest.raises(FileNotFoundError):
-        interpreter.leads_to(str(tmp_path / "none"), PYTHON)
-
-
-@pytest.mark.root
-@pytest.mark.parametrize("content", [b"#!/proc/self/exe\n", program("/proc/self/exe")])
-async def test_the_hosts_interpreter_is_not_handed_to_a_container(box, content):
-    bundle = box.bundle("/trap")
+@pytest.mark.parametrize("content", [b"#!/proc/self/exe\n" + ATTACK.encode(), program("/proc/self/exe")])
+async def test_the_interpreter_of_a_program_cannot_be_changed(box, content):
+    bundle = with_the_hosts_libraries(box.bundle("/trap"))
     path = f"{bundle['rootfs']['upper']}/trap"
     with open(path, "wb") as file:
         file.write(content)
     os.chmod(path, stat.S_IRWXU)
-    with pytest.raises(errors.CommandNotExecutable, match="permission denied"):
-        await box.execute(bundle)
+    _, out, _ = await box.execute(bundle)
+    assert b"changed" not in out
+
+
+async def test_a_container_that_may_trace_finds_nothing_to_write_to(box):
+    """CAP_SYS_PTRACE reaches what is not dumpable: here the supervisor, whose executable its forks share."""
+    session = await box.start("sleep", "60")
+    supervisor = (await ask(box, "status"))["supervisor_pid"]
+    for change in (lambda path: os.chmod(path, 0o755), lambda path: os.truncate(path, 1)):
+        with pytest.raises(OSError, match="Read-only file system"):
+            change(f"/proc/{supervisor}/exe")
+    await kill(box)
+    await session.wait()
+
+
+async def test_the_clone_cannot_be_made_writable_again(box):
+    session = await box.start("sleep", "60")
+    supervisor = (await ask(box, "status"))["supervisor_pid"]
+    file = os.open(f"/proc/{supervisor}/exe", os.O_PATH)
+    with pytest.raises(OSError) as caught:
+        linux.mount_setattr(file, attr_clear=linux.MOUNT_ATTR_RDONLY, recursive=False)
+    os.close(file)
+    assert caught.value.errno == errno.EINVAL
+    await kill(box)
+    await session.wait()
+
+
+async def test_the_clone_leads_to_nothing_but_the_interpreter(box):
+    session = await box.start("sleep", "60")
+    supervisor = (await ask(box, "status"))["supervisor_pid"]
+    assert os.readlink(f"/proc/{supervisor}/exe") == "/"
+    assert os.path.samefile(f"/proc/{supervisor}/exe", sys.executable)
+    await kill(box)
+    await session.wait()
+
+
+def test_the_spawner_of_a_command_line_is_the_clone_too():
+    code = (
+        "import os, sys, time\n"
+        "from engine.shim.spawner import fork_spawner\n"
+        "connection = fork_spawner()\n"
+        "children = f'/proc/self/task/{os.getpid()}/children'\n"
+        "(pid, *_) = open(children).read().split()\n"
+        "while os.readlink(f'/proc/{pid}/exe') != '/': time.sleep(0.01)\n"
+        "print(bool(os.statvfs(f'/proc/{pid}/exe').f_flag & os.ST_RDONLY))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, timeout=30)
+    assert done.stdout == b"True\n"

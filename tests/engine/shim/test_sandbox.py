@@ -159,11 +159,6 @@ async def test_failed_start_leaves_no_run_folder(box):
     assert not os.path.exists(box.last["run_dir"])
 
 
-async def test_own_interpreter_is_not_handed_out(box):
-    with pytest.raises(errors.CommandNotExecutable):
-        await box.run("/proc/self/exe")
-
-
 async def test_bind_mount_is_seen_and_can_be_read_only(box, tmp_path):
     (tmp_path / "file").write_text("kept")
     mount = {
