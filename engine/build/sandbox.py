@@ -64,7 +64,7 @@ def step_bundle(operation: RunOperation, place: StepPlace) -> dict[str, Any]:
             "nodev": not place.cgroups.guards_devices,
         },
         "namespaces": [*_NAMESPACES, "net"] if place.new_network else [*_NAMESPACES],
-        "netns_of": None,
+        "joins": [],
         "hostname": HOSTNAME,
         "mounts": [msgspec.to_builtins(mount) for mount in mounts],
         "devices": device_nodes(),

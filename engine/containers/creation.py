@@ -13,6 +13,7 @@ import msgspec
 
 from engine.containers.deletion import delete_container
 from engine.containers.folding import current, refreshed
+from engine.containers.sharing import with_peer_ids
 from engine.errors import Conflict, InvalidInput, NotFound
 from engine.events import Message, ignore_progress
 from engine.oci import platform as platforms
@@ -24,6 +25,7 @@ from engine.runtime.config import container_config, port_specs
 from engine.runtime.init import find_init
 from engine.runtime.initlayer import make_container_folder
 from engine.runtime.mountpoints import make_bind_sources, make_volume_folder, mount_points
+from engine.runtime.namespaces import PEER, check_modes
 from engine.runtime.naming import check_name, new_id, random_name
 from engine.store.locks import staging, store_failure
 
@@ -32,9 +34,6 @@ if TYPE_CHECKING:
     from engine.events import Progress
     from engine.options import CreateOptions
     from engine.records import Image
-
-PEER = "container:"
-"""How a network mode begins that joins the network of another container."""
 
 _ATTEMPTS = 8
 
@@ -47,6 +46,7 @@ async def create(parts: Parts, options: CreateOptions, progress: Progress) -> Co
     _check_platform(image, options)
     await _check(parts, options)
     port_specs(options, config.exposed_ports)
+    options = await with_peer_ids(parts, options)
     if name is not None:
         await require_free(parts, name)
     container_id = new_id()
@@ -90,6 +90,7 @@ def find_image(parts: Parts, reference: str) -> Image:
 async def _check(parts: Parts, options: CreateOptions) -> None:
     capability_names(options.cap_add, options.cap_drop, privileged=options.privileged)
     check_resources(options.resources, read_host())
+    check_modes(options)
     await parts.networks.check(options.network)
     if options.network.startswith(PEER):
         await current(parts, options.network.removeprefix(PEER))

@@ -8,8 +8,9 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from engine.containers.creation import PEER, make_folders
+from engine.containers.creation import make_folders
 from engine.containers.folding import current
+from engine.containers.sharing import peers_of
 from engine.containers.supervision import GONE, not_running, settle
 from engine.errors import CommandNotExecutable, CommandNotFound, Conflict, EngineError, InvalidInput, NotFound
 from engine.records import Container, ContainerState
@@ -20,7 +21,7 @@ from engine.runtime.claim import claimed
 from engine.runtime.config import override_env, port_specs, process_env
 from engine.runtime.init import find_init
 from engine.runtime.initlayer import host_devices
-from engine.runtime.session import attached
+from engine.runtime.namespaces import namespaces_plan
 from engine.store.container_records import CREATED
 from engine.store.locks import store_failure
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from engine.options import AttachOptions, ExecOptions
     from engine.paths import Paths
     from engine.runtime.attachment import Attachment
+    from engine.runtime.namespaces import Namespaces
     from engine.runtime.session import Session
     from engine.store.container_records import Row
 
@@ -132,7 +134,7 @@ async def execute(parts: Parts, reference: str, options: ExecOptions) -> Session
 
 def container_hostname(container: Container) -> str:
     """What the container calls itself."""
-    if container.options.network == "host" and not container.config.hostname:
+    if "host" in {container.options.network, container.options.uts} and not container.config.hostname:
         return os.uname().nodename
     return container.config.hostname or container.id[:12]
 
@@ -141,12 +143,14 @@ async def _start_claimed(
     parts: Parts, row: Row, options: AttachOptions | None, size: tuple[int, int] | None
 ) -> Session | None:
     container, paths = row.container, parts.paths
-    attachment = await _attachment(parts, container)
+    peers = await peers_of(parts, container.options)
+    attachment = await _attachment(parts, container, peers)
     try:
+        joined = namespaces_plan(container.options, peers, attachment)
         _write_files(parts, container, attachment)
         parts.records.set_running(container.id, attachment.ports, attachment.endpoints)
         _forget_last_run(paths, container.id)
-        bundle = container_bundle(paths, container, _surroundings(parts, row, attachment, size))
+        bundle = container_bundle(paths, container, _surroundings(parts, row, attachment, joined, size))
         return await parts.launcher.supervise(
             bundle,
             attach=options is not None,
@@ -162,11 +166,8 @@ def _lower(parts: Parts, row: Row) -> tuple[str, ...]:
     return tuple(parts.paths.layer(chain_id) for chain_id, _ in parts.records.chain(row.chain_id))
 
 
-async def _attachment(parts: Parts, container: Container) -> Attachment:
+async def _attachment(parts: Parts, container: Container, peers: dict[str, Container]) -> Attachment:
     options = container.options
-    peer = None
-    if options.network.startswith(PEER):
-        peer = (await current(parts, options.network.removeprefix(PEER))).container
     return await parts.networks.attach(
         container.id,
         container.name,
@@ -175,12 +176,16 @@ async def _attachment(parts: Parts, container: Container) -> Attachment:
         hostname=container_hostname(container),
         dns=options.dns,
         extra_hosts=options.extra_hosts,
-        peer=peer,
+        peer=peers.get("network"),
     )
 
 
 def _surroundings(
-    parts: Parts, row: Row, attachment: Attachment, size: tuple[int, int] | None
+    parts: Parts,
+    row: Row,
+    attachment: Attachment,
+    namespaces: Namespaces,
+    size: tuple[int, int] | None,
 ) -> Surroundings:
     container = row.container
     peer = parts.records.get(attachment.files_of) if attachment.files_of else None
@@ -189,6 +194,7 @@ def _surroundings(
         lower=_lower(parts, row),
         hostname=container_hostname(peer.container if peer else container),
         attachment=attachment,
+        namespaces=namespaces,
         host_devices=tuple(host_devices()) if container.options.privileged else (),
         init_path=find_init() if container.options.init else None,
         size=size,

@@ -21,7 +21,8 @@ from engine.runtime.capabilities import (
 )
 from engine.runtime.cgroups import HostCgroups, cgroup_plan
 from engine.runtime.config import process_env
-from engine.runtime.mounts import device_nodes, mount_plan
+from engine.runtime.mounts import device_nodes, mount_plan, shared_memory
+from engine.runtime.namespaces import Namespaces
 from engine.runtime.signals import signal_number
 
 if TYPE_CHECKING:
@@ -29,10 +30,8 @@ if TYPE_CHECKING:
 
     from engine.paths import Paths
     from engine.records import Container
-    from engine.runtime.mounts import MountPlan
 
 VERSION = 1
-_NEW = ("pid", "mount", "uts", "ipc", "cgroup")
 _SYSCTLS = {"net.ipv4.ip_unprivileged_port_start": "0", "net.ipv4.ping_group_range": "0 2147483647"}
 """Docker's, for a network namespace of one's own: any user may bind port 80 and ping."""
 
@@ -45,6 +44,7 @@ class Surroundings(Record, frozen=True, kw_only=True):
     """The image's trees, top first."""
     hostname: str
     attachment: Attachment
+    namespaces: Namespaces = Namespaces()
     host_devices: tuple[dict[str, object], ...] = ()
     init_path: str | None = None
     size: tuple[int, int] | None = None
@@ -53,13 +53,6 @@ class Surroundings(Record, frozen=True, kw_only=True):
 def container_bundle(paths: Paths, container: Container, around: Surroundings) -> dict[str, Any]:
     """The bundle with which ``container`` is started now."""
     options, container_id = container.options, container.id
-    plan = mount_plan(
-        around.cgroups,
-        container_id,
-        container.mounts,
-        engine_files(paths, around.attachment.files_of or container_id),
-        privileged=options.privileged,
-    )
     process = process_of(container, around)
     return {
         "version": VERSION,
@@ -74,11 +67,12 @@ def container_bundle(paths: Paths, container: Container, around: Surroundings) -
         "auto_remove": options.auto_remove,
         "remove_paths": [paths.container(container_id), paths.container_run(container_id)],
         "rootfs": _rootfs(paths, container, around),
-        "namespaces": namespaces(around.attachment),
-        "netns_of": around.attachment.netns_of,
-        "hostname": around.hostname,
+        "namespaces": list(around.namespaces.new),
+        "joins": [msgspec.to_builtins(join) for join in around.namespaces.joins],
+        "hostname": around.hostname if "uts" in around.namespaces.new else "",
+        "domainname": options.domainname,
         "sysctls": dict(_SYSCTLS) if around.attachment.new_namespace else {},
-        **_view(plan, around),
+        **_view(paths, container, around),
         "process": process,
         "init_path": around.init_path,
         "cgroup": _cgroup(container, around),
@@ -97,7 +91,17 @@ def _cgroup(container: Container, around: Surroundings) -> dict[str, object]:
     return plan.bundle()
 
 
-def _view(plan: MountPlan, around: Surroundings) -> dict[str, Any]:
+def _view(paths: Paths, container: Container, around: Surroundings) -> dict[str, Any]:
+    options, peer = container.options, around.namespaces.join("ipc")
+    plan = mount_plan(
+        around.cgroups,
+        container.id,
+        container.mounts,
+        engine_files(paths, around.attachment.files_of or container.id),
+        privileged=options.privileged,
+        shm=shared_memory(options.ipc, (peer.pid, peer.start_time) if peer else None),
+        systempaths_unconfined=options.systempaths_unconfined,
+    )
     return {
         "mounts": [msgspec.to_builtins(mount) for mount in plan.mounts],
         "devices": device_nodes(around.host_devices),
@@ -128,7 +132,7 @@ def process_of(container: Container, around: Surroundings) -> dict[str, Any]:
         "env": list(process_env(config, around.hostname, tty=options.tty)),
         "cwd": config.working_dir or "/",
         "user": config.user,
-        "groups": [],
+        "groups": list(options.group_add),
         "capabilities": capability_sets(capability_bits(names)),
         "no_new_privileges": options.no_new_privileges,
         "rlimits": [],
@@ -144,11 +148,6 @@ def engine_files(paths: Paths, container_id: str) -> dict[str, str]:
         "/etc/hostname": paths.container_hostname(container_id),
         "/etc/hosts": paths.container_hosts(container_id),
     }
-
-
-def namespaces(attachment: Attachment) -> list[str]:
-    """Those that are new: all, but the network's where the container joins another one."""
-    return [*_NEW, "net"] if attachment.new_namespace else [*_NEW]
 
 
 def stop_signal(container: Container) -> int:

@@ -25,6 +25,7 @@ MASKED_PATHS = (
 )  # fmt: skip
 READONLY_PATHS = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger")
 _CGROUP = "/sys/fs/cgroup"
+_SHM = "/dev/shm"  # noqa: S108 - in the container
 _KERNEL = ("nosuid", "noexec", "nodev")
 _DEVICES = (
     ("/dev/null", 1, 3),
@@ -44,6 +45,12 @@ class Mount(msgspec.Struct, frozen=True):
     target: str
     flags: tuple[str, ...] = ()
     data: str = ""
+    peer: tuple[int, int] | None = None
+    """Pid and start time of the process in whose view of files a bind's ``source`` is; None: the host's."""
+
+
+PRIVATE_SHM = Mount("tmpfs", "shm", _SHM, _KERNEL, f"mode=1777,size={64 << 20}")
+"""Docker's, with its size."""
 
 
 class MountPlan(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,15 +61,20 @@ class MountPlan(msgspec.Struct, frozen=True, kw_only=True):
     readonly_paths: tuple[str, ...]
 
 
-def mount_plan(
+def mount_plan(  # noqa: PLR0913 - each is one of the container's options
     host: HostCgroups,
     container_id: str,
     points: Iterable[MountPoint],
     files: Mapping[str, str],
     *,
     privileged: bool = False,
+    shm: Mount | None = PRIVATE_SHM,
+    systempaths_unconfined: bool = False,
 ) -> MountPlan:
-    """The plan for user mounts ``points`` and engine-made ``files`` (target to source on the host)."""
+    """The plan for user mounts ``points`` and engine-made ``files`` (target to source on the host).
+
+    ``shm`` is what is mounted on /dev/shm, see ``shared_memory``.
+    """
     # A volume is filled from the image, with what nodes that has.
     nodev = not (host.guards_devices or privileged)
     made = (user_mount(point, nodev=nodev and point.type == "volume") for point in points)
@@ -70,16 +82,17 @@ def mount_plan(
     targets = {mount.target for mount in own}
     v1_tree = bool(host.hierarchies) and _CGROUP not in targets
     engine = (
-        *_kernel_mounts(privileged=privileged),
+        *_kernel_mounts(shm, privileged=privileged),
         *_cgroup_mounts(host, container_id, privileged=privileged),
     )
     binds = tuple(Mount("bind", source, target, ("bind", "rprivate")) for target, source in files.items())
     kept = tuple(mount for mount in (*engine, *binds) if not _replaced(mount.target, targets))
     readonly = (_CGROUP,) if v1_tree and not privileged else ()
+    open_paths = privileged or systempaths_unconfined
     return MountPlan(
         mounts=kept + own,
-        masked_paths=() if privileged else MASKED_PATHS,
-        readonly_paths=() if privileged else READONLY_PATHS + readonly,
+        masked_paths=() if open_paths else MASKED_PATHS,
+        readonly_paths=(() if open_paths else READONLY_PATHS) + readonly,
     )
 
 
@@ -94,6 +107,15 @@ def user_mount(point: MountPoint, *, nodev: bool = False) -> Mount:
     return Mount("bind", point.source, point.target, flags)
 
 
+def shared_memory(mode: str, peer: tuple[int, int] | None) -> Mount | None:
+    """What is on /dev/shm in the ``ipc`` mode ``mode``; ``peer``: the process whose IPC is joined."""
+    if mode == "none":
+        return None
+    if mode == "host" or peer:
+        return Mount("bind", _SHM, _SHM, ("bind", "rprivate", *_KERNEL), peer=peer)
+    return PRIVATE_SHM
+
+
 def device_nodes(host: Iterable[dict[str, object]] = ()) -> list[dict[str, object]]:
     """The bundle's device nodes: Docker's six, and for privileged containers the host's too."""
     nodes = [
@@ -104,7 +126,7 @@ def device_nodes(host: Iterable[dict[str, object]] = ()) -> list[dict[str, objec
     return nodes + [node for node in host if node["path"] not in taken]
 
 
-def _kernel_mounts(*, privileged: bool) -> tuple[Mount, ...]:
+def _kernel_mounts(shm: Mount | None, *, privileged: bool) -> tuple[Mount, ...]:
     read_only = () if privileged else ("ro",)
     return (
         Mount("proc", "proc", "/proc", _KERNEL),
@@ -112,7 +134,7 @@ def _kernel_mounts(*, privileged: bool) -> tuple[Mount, ...]:
         Mount(
             "devpts", "devpts", "/dev/pts", ("nosuid", "noexec"), "newinstance,ptmxmode=0666,mode=0620,gid=5"
         ),
-        Mount("tmpfs", "shm", "/dev/shm", _KERNEL, "mode=1777,size=67108864"),  # noqa: S108 - in the container
+        *((shm,) if shm else ()),
         Mount("mqueue", "mqueue", "/dev/mqueue", _KERNEL),
         Mount("sysfs", "sysfs", "/sys", (*_KERNEL, *read_only)),
     )

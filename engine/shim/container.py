@@ -14,7 +14,7 @@ import signal
 import socket
 from time import time_ns
 
-from engine.shim import cgroup, linux, lock, netlink_send, sandbox, state, wire, worker
+from engine.shim import cgroup, linux, lock, netlink_send, peers, sandbox, state, wire, worker
 from engine.shim.pipes import open_pipes
 from engine.shim.refusal import Refusal, Stage
 
@@ -87,19 +87,20 @@ class Container:
         streams: list[int] = []
         if not self.bundle.get("tty"):
             streams, self.input, self.outputs = open_pipes(stdin=bool(self.bundle.get("stdin_open")))
-        new_pids = "pid" in self.bundle["namespaces"]
-        if new_pids:
-            own = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
+        own = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
+        other_pids = peers.enter(self.bundle, pid=True)
+        if "pid" in self.bundle["namespaces"]:
             linux.unshare(linux.CLONE_NEWPID)
+            other_pids = True
         self.pid = os.fork()
         if self.pid == 0:
             ours.close()
             for port in self._ports:  # or nothing could be opened under the limit that it gets back
                 port.close()
             sandbox.become_init(self.bundle, theirs, streams)
-        if new_pids:
+        if other_pids:
             linux.setns(own, linux.CLONE_NEWPID)  # children of ours that follow are not the container's
-            os.close(own)
+        os.close(own)
         self.pidfd = os.pidfd_open(self.pid)
         self.pid_start_time = worker.process_start_time(self.pid)
         theirs.close()

@@ -12,7 +12,7 @@ import signal
 import socket
 from functools import partial
 
-from engine.shim import linux, sandbox, terminal, wire
+from engine.shim import linux, peers, sandbox, terminal, wire
 from engine.shim.loop import HIGH, IN, READ_SIZE, Client, Input, Loop
 from engine.shim.pipes import open_pipes
 from engine.shim.refusal import Refusal, Stage
@@ -91,7 +91,7 @@ class Execution:
             stdin = bool(self._request.get("stdin")) and not self._request.get("detach")
             streams, self._input, self._outputs = open_pipes(stdin=stdin)
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        if "pid" in self._bundle["namespaces"]:
+        if "pid" in peers.names_of(self._bundle):
             stage("joining the container's processes")
             linux.setns(self._init, linux.CLONE_NEWPID)
         self._pid = os.fork()

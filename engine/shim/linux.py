@@ -52,6 +52,7 @@ PR_CAP_AMBIENT_CLEAR_ALL = 4
 
 CLOSE_RANGE_CLOEXEC = 4
 KEYCTL_JOIN_SESSION_KEYRING = 1
+KEYCTL_SETPERM = 5
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _syscall = _libc.syscall
@@ -77,6 +78,7 @@ _libc.unshare.argtypes = [ctypes.c_int]
 _libc.setns.argtypes = [ctypes.c_int, ctypes.c_int]
 _libc.syncfs.argtypes = [ctypes.c_int]
 _libc.sethostname.argtypes = [ctypes.c_char_p, ctypes.c_size_t]
+_libc.setdomainname.argtypes = [ctypes.c_char_p, ctypes.c_size_t]
 _libc.prctl.argtypes = [ctypes.c_int, ctypes.c_ulong, ctypes.c_ulong, ctypes.c_ulong, ctypes.c_ulong]
 
 
@@ -183,6 +185,12 @@ def sethostname(name: str) -> None:
     _check(_libc.sethostname(encoded, len(encoded)), "sethostname", name)
 
 
+def setdomainname(name: str) -> None:
+    """See setdomainname(2)."""
+    encoded = os.fsencode(name)
+    _check(_libc.setdomainname(encoded, len(encoded)), "setdomainname", name)
+
+
 def prctl(option: int, argument: int = 0, argument2: int = 0) -> int:
     """Call prctl(2) with up to two arguments after the option."""
     return _check(_libc.prctl(option, argument, argument2, 0, 0), "prctl")
@@ -215,6 +223,12 @@ def default_signal(number: int) -> None:
     _check(_syscall(_NR_RT_SIGACTION, number, action, None, ctypes.c_size_t(8)), "rt_sigaction")
 
 
-def join_session_keyring() -> None:
-    """keyctl(2) KEYCTL_JOIN_SESSION_KEYRING: leave the inherited session keyring for a new one."""
-    _check(_syscall(_NR_KEYCTL, KEYCTL_JOIN_SESSION_KEYRING, None), "keyctl")
+def join_session_keyring(name: str) -> int:
+    """keyctl(2) KEYCTL_JOIN_SESSION_KEYRING: leave the inherited session keyring for ``name``; its number."""
+    wanted = ctypes.c_char_p(os.fsencode(name))
+    return _check(_syscall(_NR_KEYCTL, KEYCTL_JOIN_SESSION_KEYRING, wanted), "keyctl")
+
+
+def set_key_permissions(key: int, permissions: int) -> None:
+    """keyctl(2) KEYCTL_SETPERM."""
+    _check(_syscall(_NR_KEYCTL, KEYCTL_SETPERM, key, ctypes.c_uint(permissions)), "keyctl")

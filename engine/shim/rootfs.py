@@ -11,7 +11,7 @@ import errno
 import os
 import stat
 
-from engine.shim import linux
+from engine.shim import linux, peers
 from engine.shim.refusal import refuse
 
 TYPE_CHECKING = False  # importing typing would cost every container half a megabyte
@@ -140,6 +140,8 @@ def _open_source(mount: dict, stage: Stage) -> int:  # type: ignore[type-arg]
     if mount["type"] != "bind":
         return -1
     stage("opening the source of a bind mount", mount["source"])
+    if mount.get("peer"):
+        return peers.clone_tree(mount["source"], *mount["peer"])
     recursive = linux.AT_RECURSIVE if "rbind" in mount["flags"] else 0
     return linux.open_tree(linux.AT_FDCWD, mount["source"], linux.OPEN_TREE_CLONE | recursive)
 

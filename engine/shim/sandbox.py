@@ -21,28 +21,13 @@ import signal
 import socket
 import struct
 
-from engine.shim import cgroup, linux, netlink_send, process, rootfs, terminal
+from engine.shim import cgroup, linux, netlink_send, peers, process, rootfs, terminal
 from engine.shim.refusal import Stage
 
-_FLAGS = {
-    "mount": linux.CLONE_NEWNS,
-    "uts": linux.CLONE_NEWUTS,
-    "ipc": linux.CLONE_NEWIPC,
-    "net": linux.CLONE_NEWNET,
-    "cgroup": linux.CLONE_NEWCGROUP,
-    "pid": linux.CLONE_NEWPID,
-}
 _SIOCGIFFLAGS, _SIOCSIFFLAGS = 0x8913, 0x8914
 _IFF_UP = 1
-
-
-def flags_of(names: list[str], *, but: str = "") -> int:
-    """CLONE_NEW* of the namespaces in ``names`` except ``but``."""
-    flags = 0
-    for name in names:
-        if name != but:
-            flags |= _FLAGS[name]
-    return flags
+_KEYRING_PERMISSIONS = 0x3F1B0000
+"""Everything to who possesses it; view, read, search and link to its owner: keyctl_setperm(3)."""
 
 
 def become_init(bundle: dict, channel: socket.socket, streams: list[int]) -> None:  # type: ignore[type-arg]
@@ -82,11 +67,9 @@ def join(
         os.umask(0o022)
         cgroup.join((bundle.get("cgroup") or {}).get("procs", ()))
         _set_oom_score(wanted, stage)
-        flags = flags_of(bundle["namespaces"], but="pid")
-        if bundle.get("netns_of"):
-            flags |= linux.CLONE_NEWNET
-        linux.setns(pidfd, flags)
+        linux.setns(pidfd, peers.flags_of(peers.names_of(bundle), but="pid"))
         os.close(pidfd)
+        _join_keyring(bundle)
         _set_streams({"tty": wanted.get("tty")}, size, channel, streams, stage)
         process.execute(wanted, stage, alive=channel.fileno(), first=False)
     except BaseException as error:
@@ -107,15 +90,21 @@ def _enter_namespaces(bundle: dict, stage: Stage) -> None:  # type: ignore[type-
     cgroup.join(
         (bundle.get("cgroup") or {}).get("procs", ())
     )  # before the cgroup namespace, whose root it becomes
-    if bundle.get("netns_of"):
-        stage("joining the network namespace of another container")
-        netns = os.open(f"/proc/{bundle['netns_of']}/ns/net", os.O_RDONLY)
-        linux.setns(netns, linux.CLONE_NEWNET)
-        os.close(netns)
+    stage("joining the namespaces of another container")
+    peers.enter(bundle, pid=False)
     stage("making namespaces")
-    linux.unshare(flags_of(bundle["namespaces"], but="pid"))
+    linux.unshare(peers.flags_of(bundle["namespaces"], but="pid"))
+    _join_keyring(bundle)
+
+
+def _join_keyring(bundle: dict) -> None:  # type: ignore[type-arg]
+    """The container's own session keyring: what the caller's holds is not the container's to read.
+
+    Its owner may search it, so that later processes of the container find it by its name, as runc's do.
+    """
     try:
-        linux.join_session_keyring()
+        keyring = linux.join_session_keyring(f"_ses.{bundle['id']}")
+        linux.set_key_permissions(keyring, _KEYRING_PERMISSIONS)
     except OSError:
         pass  # a kernel without keys has none to leak
 
@@ -126,6 +115,9 @@ def _set_up_root(bundle: dict, stage: Stage) -> None:  # type: ignore[type-arg]
     if "uts" in bundle["namespaces"] and bundle.get("hostname"):
         stage("setting the hostname")
         linux.sethostname(bundle["hostname"])
+    if "uts" in bundle["namespaces"] and bundle.get("domainname"):
+        stage("setting the domain name")
+        linux.setdomainname(bundle["domainname"])
     rootfs.seal(bundle, stage)
 
 

@@ -60,7 +60,7 @@ def make_bundle(paths: Paths, tree: str, *args: str, **changes: Any) -> dict[str
             "read_only": False,
         },
         "namespaces": ["pid", "mount", "uts", "ipc", "net", "cgroup"],
-        "netns_of": None,
+        "joins": [],
         "hostname": "box",
         "mounts": _mounts(),
         "devices": [

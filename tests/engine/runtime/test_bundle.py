@@ -10,12 +10,18 @@ from engine.records import Container
 from engine.runtime.attachment import Attachment
 from engine.runtime.bundle import Surroundings, container_bundle
 from engine.runtime.cgroups import HostCgroups
+from engine.runtime.namespaces import Join, Namespaces
 
 PATHS = Paths(root="/r", run="/run/t")
 ID = "0123456789ab" + "c" * 52
 
 
-def bundle(config: ContainerConfig | None = None, attachment: Attachment | None = None, **options: object):
+def bundle(
+    config: ContainerConfig | None = None,
+    attachment: Attachment | None = None,
+    namespaces: Namespaces | None = None,
+    **options: object,
+):
     container = Container(
         id=ID,
         name="web",
@@ -30,6 +36,7 @@ def bundle(config: ContainerConfig | None = None, attachment: Attachment | None 
         lower=("/r/layers/top", "/r/layers/bottom"),
         hostname="box",
         attachment=attachment or Attachment(hosts="", resolv_conf=""),
+        namespaces=namespaces or Namespaces(),
         size=(24, 80),
     )
     return container_bundle(PATHS, container, around)
@@ -69,10 +76,11 @@ def test_events_say_labels_image_and_name():
 def test_a_container_that_joins_a_network_makes_no_namespace_for_one():
     assert "net" in bundle()["namespaces"]
     joined = bundle(
-        attachment=Attachment(hosts="", resolv_conf="", new_namespace=False, netns_of=5, files_of="other")
+        attachment=Attachment(hosts="", resolv_conf="", new_namespace=False, netns_of=5, files_of="other"),
+        namespaces=Namespaces(new=("pid",), joins=(Join(namespace="net", container="o", pid=5, start_time=9),)),
     )
-    assert "net" not in joined["namespaces"]
-    assert joined["netns_of"] == 5
+    assert joined["namespaces"] == ["pid"]
+    assert joined["joins"] == [{"namespace": "net", "container": "o", "pid": 5, "start_time": 9}]
     assert "/r/containers/other/hosts" in [mount["source"] for mount in joined["mounts"]]
 
 
