@@ -33,6 +33,11 @@ class Container:
         self.pidfd = -1
         self.pid_start_time = 0
         self.started_at = 0
+        self.finished_at = 0
+        self.restart_count = 0
+        self.health: dict | None = None  # type: ignore[type-arg]
+        self.oom_killed = False
+        """Whether the kernel killed a process of this run for memory."""
         self.outputs: dict[int, int] = {}
         self.input = -1
         self.terminal = -1
@@ -53,6 +58,17 @@ class Container:
         cgroup.create(self.cgroup, self.stage)
         self.stage("leaving the caller's cgroup")
         cgroup.join(self.cgroup.get("supervisor_procs", ()))
+        self._execute(asker)
+
+    def start_again(self) -> None:
+        """Execute the command once more, after ``release`` with the ports kept; raises as ``start`` does."""
+        _reserve(wire.NETNS_FD)
+        self._cgroup_made = True
+        cgroup.create(self.cgroup, self.stage)
+        self._execute(-1)
+
+    def _execute(self, asker: int) -> None:
+        self.oom_killed = False
         self.stage("starting the container")
         channel = self._fork_init()
         with channel:
@@ -163,7 +179,9 @@ class Container:
             os.close(wire.NETNS_FD)
 
     def signal(self, number: int) -> None:
-        """Send a signal to init; a frozen one is thawed to die."""
+        """Send a signal to init; a frozen one is thawed to die. ProcessLookupError if there is none now."""
+        if self.pidfd < 0:
+            raise ProcessLookupError(errno.ESRCH, os.strerror(errno.ESRCH))
         signal.pidfd_send_signal(self.pidfd, number)
         if number == signal.SIGKILL:
             cgroup.thaw(self.cgroup.get("kill", ()))
@@ -171,6 +189,8 @@ class Container:
     def reap(self) -> int:
         """Wait for init; its exit code, 128 + n for a signal."""
         _, status = os.waitpid(self.pid, 0)
+        os.close(self.pidfd)
+        self.pid, self.pidfd = 0, -1
         code = os.waitstatus_to_exitcode(status)
         return code if code >= 0 else 128 - code
 
@@ -178,24 +198,28 @@ class Container:
         """Whether the kernel killed a process of this container because its memory limit was reached."""
         return cgroup.oom_kills(self.cgroup.get("memory_events")) > 0
 
-    def write_state(self, status: str, *, exit_code: int = 0, oom_killed: bool = False) -> None:
+    def write_state(
+        self, status: str, *, exit_code: int = 0, oom_killed: bool = False, error: str = ""
+    ) -> None:
         """The facts, by rename (see DESIGN: only the supervisor writes them while it lives)."""
-        exited = status == "exited"
+        lives = status in ("running", "paused")
         facts = {
             "version": 1,
             "status": status,
-            "pid": 0 if exited else self.pid,
-            "pid_start_time": 0 if exited else self.pid_start_time,
+            "pid": self.pid if lives else 0,
+            "pid_start_time": self.pid_start_time if lives else 0,
             "exit_code": exit_code,
-            "error": "",
-            "oom_killed": oom_killed,
+            "error": error,
+            "oom_killed": oom_killed or self.oom_killed,
             "started_at": self.started_at,
-            "finished_at": time_ns() if exited else 0,
+            "finished_at": self.finished_at,
+            "restart_count": self.restart_count,
         }
-        # What goes away at once need not survive a loss of power, and neither does "running".
-        state.write_facts(
-            self.bundle["state_path"], facts, durable=exited and not self.bundle.get("auto_remove")
-        )
+        if self.health is not None:
+            facts["health"] = self.health
+        # What goes away at once need not survive a loss of power, and neither does what still lives.
+        durable = status == "exited" and not self.bundle.get("auto_remove")
+        state.write_facts(self.bundle["state_path"], facts, durable=durable)
 
     def kill_all(self) -> None:
         """SIGKILL to everything in the container that is left after its init; the cgroups are removed."""
@@ -203,16 +227,19 @@ class Container:
             cgroup.destroy(self.cgroup.get("kill", ()))
             self._cgroup_made = False
 
-    def release(self) -> None:
-        """Give ports, network and devices back; the lock is still held."""
+    def release(self, *, keep_ports: bool = False) -> None:
+        """Give network, devices and ports back; the lock is still held."""
         if self._network_up:
             netlink_send.send_all(self.bundle["network"].get("teardown", []))
             self._network_up = False
-        for port in self._ports:
+        for port in () if keep_ports else self._ports:
             port.close()
+        if self.terminal >= 0:
+            self._held.append(self.terminal)
+            self.terminal = -1
         for fd in self._held:
             os.close(fd)
-        self._held, self._ports = [], []
+        self._held, self._ports = [], self._ports if keep_ports else []
 
     def unclaim(self) -> None:
         """Remove the run folder and give the lock back: from now on the container can be started again."""
@@ -224,16 +251,21 @@ class Container:
             os.close(self._lock)
             self._lock = None
 
-    def undo(self) -> None:
-        """After a start that failed: nothing is left."""
+    def abandon(self) -> None:
+        """After a start that failed: no process and nothing of the host is left; the lock is still held."""
         if self.pid:
             try:
                 os.kill(self.pid, signal.SIGKILL)
                 os.waitpid(self.pid, 0)
             except (ProcessLookupError, ChildProcessError):
                 pass
+            self.pid = 0
         self.kill_all()
         self.release()
+
+    def undo(self) -> None:
+        """As ``abandon``, and nothing of the run tree is left either."""
+        self.abandon()
         self.unclaim()
 
 

@@ -6,6 +6,7 @@ import os
 import select
 import socket
 import struct
+from time import monotonic
 
 from engine.shim import wire
 
@@ -19,14 +20,25 @@ HIGH = 1 << 20
 READ_SIZE = 256 * 1024
 
 
+class Timer:
+    """One call in the future, until it is made or cancelled."""
+
+    __slots__ = ("call", "due")
+
+    def __init__(self, due: float, call: Callable[[], object]) -> None:
+        self.due = due
+        self.call = call
+
+
 class Loop:
     """Descriptors and the one handler of each; ``handler(events)`` gets poll(2)'s revents."""
 
-    __slots__ = ("_handlers", "_poll")
+    __slots__ = ("_handlers", "_poll", "_timers")
 
     def __init__(self) -> None:
         self._poll = select.poll()
         self._handlers: dict[int, Callable[[int], object]] = {}
+        self._timers: list[Timer] = []
 
     def watch(self, fd: int, events: int, handler: Callable[[int], object]) -> None:
         """Call ``handler`` on ``events`` (always also on errors and hang-ups); replaces an earlier one."""
@@ -38,12 +50,32 @@ class Loop:
         if self._handlers.pop(fd, None) is not None:
             self._poll.unregister(fd)
 
-    def turn(self, timeout_ms: int | None = None) -> None:
-        """Wait once, call the handlers of what happened."""
+    def after(self, seconds: float, call: Callable[[], object]) -> Timer:
+        """Call ``call`` once, in ``seconds``; without any timer the loop never wakes up by itself."""
+        timer = Timer(monotonic() + seconds, call)
+        self._timers.append(timer)
+        return timer
+
+    def cancel(self, timer: Timer | None) -> None:
+        """Forget ``timer``; nothing if it is None, or has been called."""
+        if timer in self._timers:
+            self._timers.remove(timer)
+
+    def turn(self, timeout_ms: float | None = None) -> None:
+        """Wait once, call the handlers of what happened and the timers that are due."""
+        if self._timers:
+            left = max(0.0, min(timer.due for timer in self._timers) - monotonic()) * 1000
+            timeout_ms = left if timeout_ms is None else min(left, timeout_ms)
         for fd, events in self._poll.poll(timeout_ms):
             handler = self._handlers.get(fd)
             if handler is not None:  # one before it may have forgotten it
                 handler(events)
+        if self._timers:
+            now = monotonic()
+            for timer in [timer for timer in self._timers if timer.due <= now]:
+                if timer in self._timers:  # one before it may have cancelled it
+                    self._timers.remove(timer)
+                    timer.call()
 
 
 class Client:

@@ -11,13 +11,15 @@ import json
 import os
 import signal
 import socket
+from functools import partial
 
-from engine.shim import cgroup, execution, linux, state, terminal, wire, worker
+from engine.shim import cgroup, execution, linux, terminal, wire, worker
 from engine.shim.container import Container
 from engine.shim.log import ContainerLog
 from engine.shim.loop import IN, Client, Input, Loop
 from engine.shim.output import Output
 from engine.shim.refusal import Refusal, refuse
+from engine.shim.runs import Runs
 
 
 def main(descriptors: list[int]) -> None:
@@ -64,20 +66,20 @@ class Supervisor:
             container.stage("opening the log", self._bundle["log_path"])
             log = ContainerLog(self._bundle["log_path"], self._bundle["log_index_path"])
         self._output = Output(self._loop, log)
+        self._runs = Runs(self._loop, container)
+        self._runs.on_begin, self._runs.on_end, self._runs.on_rest = self._begin, self._on_end, self._part
         self._first = self._output.end
         self._input = Input(self._loop, -1)
         self._clients: list[Client] = []
         self._executions: dict[int, int] = {}
         self._paused = False
         self._pauser: Client | None = None
-        self._over = False
 
     def run(self, connection: socket.socket, *, attach: bool, stdin: bool) -> None:
         """Report READY on ``connection``, serve until init has ended, clean up, let clients read the rest."""
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
         signal.signal(signal.SIGTERM, self._on_terminate)
         loop, container = self._loop, self._container
-        self._input = Input(loop, container.input)
         asker = self._adopt(connection)
         asker.held = container.step
         asker.send(wire.READY)
@@ -88,9 +90,8 @@ class Supervisor:
             self._clients.remove(asker)
         if container.listener is not None:
             loop.watch(container.listener.fileno(), IN, self._on_connection)
-        self._output.take(container.outputs, container.terminal)
-        loop.watch(container.pidfd, IN, self._on_exit)
-        while not self._over:
+        self._begin()
+        while not self._runs.over:
             loop.turn()
         self._finish()
         while self._executions or any(map(self._waits_for, self._clients)):
@@ -99,69 +100,50 @@ class Supervisor:
     def _waits_for(self, client: Client) -> bool:
         return client.pending > 0 or self._output.lags(client)
 
-    # -- the container's end -------------------------------------------------------------------
-    def _on_exit(self, _events: int) -> None:
-        self._over = True
+    # -- each run of the container, and its end ------------------------------------------------
+    def _begin(self) -> None:
+        """The command has been executed."""
+        container = self._container
+        self._input = Input(self._loop, container.input)
+        self._output.take(container.outputs, container.terminal)
+        self._runs.watch()
+
+    def _on_end(self) -> None:
+        """All its processes are dead."""
+        self._output.drain()
+        self._input.end()
+        self._paused, self._pauser = False, None
 
     def _on_terminate(self, _number: int, _frame: object) -> None:
         """The machine shuts down: the container is asked to stop as its image wants to be asked."""
+        self._runs.cancel()
         try:
             self._container.signal(self._bundle.get("stop_signal") or signal.SIGTERM)
         except ProcessLookupError:
             pass  # it has ended, and its end is being recorded
 
     def _finish(self) -> None:
-        container, loop = self._container, self._loop
-        loop.forget(container.pidfd)
-        code = container.reap()
-        oom_killed = container.was_killed_for_memory()
-        container.kill_all()
-        self._output.drain()
+        container = self._container
         if container.listener is not None:
-            loop.forget(container.listener.fileno())
+            self._loop.forget(container.listener.fileno())
         container.release()
         if not container.step:
-            self._record_end(code, oom_killed=oom_killed)
+            self._runs.record_end()
         container.unclaim()
-        body = json.dumps({"exit_code": code}).encode()
+        self._part()
+
+    def _part(self) -> None:
+        """A run is over: who attended it gets the rest of its output and the exit code."""
+        body = json.dumps({"exit_code": self._runs.exit_code, "again": self._runs.resting}).encode()
         for client in tuple(self._clients):
-            self._output.feed(client)
-            if client.waits and not self._output.lags(client):
-                client.send(wire.EXIT, body)
-                client.waits = False
-            client.on_drained = lambda late: self._end(late, body)
+            client.on_drained = partial(self._end, body)
+            self._end(body, client)
 
-    def _record_end(self, code: int, *, oom_killed: bool) -> None:
-        bundle = self._bundle
-        told = self._tell_end(code, oom_killed=oom_killed)
-        if not bundle.get("auto_remove"):
-            return
-        for path in bundle.get("remove_paths", ()):
-            if path != bundle["run_dir"]:  # that goes with the lock
-                state.remove(path)
-        try:
-            if not told:  # there is room now
-                state.append_event(bundle, "die", exitCode=str(code))
-            state.append_event(bundle, "destroy")
-        except OSError:
-            pass
-
-    def _tell_end(self, code: int, *, oom_killed: bool) -> bool:
-        """Write the end down; False if the disk is full: clients still get the exit code."""
-        try:
-            self._container.write_state("exited", exit_code=code, oom_killed=oom_killed)
-            if oom_killed:
-                state.append_event(self._bundle, "oom")
-            state.append_event(self._bundle, "die", exitCode=str(code))
-        except OSError:
-            return False
-        return True
-
-    def _end(self, client: Client, body: bytes) -> None:
-        """A client that lagged behind when the container ended: the rest of the log, then EXIT."""
+    def _end(self, body: bytes, client: Client) -> None:
         self._output.feed(client)
         if client.waits and not self._output.lags(client):
             client.waits = False
+            self._output.detach(client)
             client.send(wire.EXIT, body)
 
     # -- clients ---------------------------------------------------------------------------------
@@ -182,9 +164,9 @@ class Supervisor:
         if client in self._clients:
             self._clients.remove(client)
         self._output.detach(client)
-        if client is self._pauser and not self._over:
+        if client is self._pauser and not self._runs.over:
             self._thaw()
-        if self._container.step and not self._over:
+        if self._container.step and not self._runs.over:
             self._container.signal(signal.SIGKILL)
 
     def _on_frame(self, client: Client, kind: int, body: bytes) -> None:
@@ -238,7 +220,14 @@ class Supervisor:
             terminal.resize(self._container.terminal, size)
 
     # -- operations: each returns the body of its RESULT, or None if another process answers ------
+    def _require_process(self) -> None:
+        if self._runs.resting:
+            container_id = self._bundle["id"]
+            reason = f"Container {container_id} is restarting, wait until the container is running"
+            raise Refusal(wire.failure("Conflict", kind="container", name=container_id, reason=reason))
+
     def _op_attach(self, _client: Client, request: dict) -> dict:  # type: ignore[type-arg]
+        self._require_process()
         if request.get("size"):
             self._resize(request["size"])
         return {"tty": bool(self._bundle.get("tty"))}
@@ -250,7 +239,7 @@ class Supervisor:
     def _op_status(self, _client: Client, _request: dict) -> dict:  # type: ignore[type-arg]
         container = self._container
         return {
-            "status": "paused" if self._paused else "running",
+            "status": "paused" if self._paused else "restarting" if self._runs.resting else "running",
             "pid": container.pid,
             "pid_start_time": container.pid_start_time,
             "supervisor_pid": os.getpid(),
@@ -260,10 +249,25 @@ class Supervisor:
         }
 
     def _op_signal(self, _client: Client, request: dict) -> dict:  # type: ignore[type-arg]
-        number = int(request["signal"])
+        number, runs = int(request["signal"]), self._runs
+        runs.policy.stopped = runs.policy.stopped or bool(request.get("stopped"))
+        resting = runs.resting
+        if request.get("cancel"):
+            runs.cancel()
+        if resting:
+            return {}
         self._container.signal(number)
         if number == signal.SIGKILL:
             self._paused, self._pauser = False, None
+        return {}
+
+    def _op_policy(self, _client: Client, request: dict) -> dict:  # type: ignore[type-arg]
+        self._runs.policy.change(request["restart"])
+        return {}
+
+    def _op_limit(self, _client: Client, request: dict) -> dict:  # type: ignore[type-arg]
+        container = self._container
+        cgroup.change(container.cgroup, request["writes"], container.stage, live=not self._runs.resting)
         return {}
 
     def _op_keep(self, _client: Client, _request: dict) -> dict:  # type: ignore[type-arg]
@@ -277,6 +281,8 @@ class Supervisor:
 
     def _op_pause(self, client: Client, request: dict) -> dict:  # type: ignore[type-arg]
         pause = request["op"] == "pause"
+        if pause:
+            self._require_process()
         name = self._bundle.get("name") or self._bundle["id"]
         if pause == self._paused:
             reason = f"Container {name} is {'already' if pause else 'not'} paused"
@@ -286,6 +292,10 @@ class Supervisor:
             raise refuse(request["op"], "the container has no freezer cgroup")
         cgroup.freeze(freezer, frozen=pause)
         self._paused = pause
+        if pause:
+            self._runs.checks.stop()
+        else:
+            self._runs.checks.start()
         self._pauser = client if pause and request.get("held") else None
         self._container.write_state("paused" if pause else "running")
         return {}
@@ -299,6 +309,7 @@ class Supervisor:
 
     def _op_exec(self, client: Client, request: dict) -> None:  # type: ignore[type-arg]
         """Hand the client over to a fork, which answers it."""
+        self._require_process()
         if self._paused:
             name = self._bundle.get("name") or self._bundle["id"]
             reason = f"Container {name} is paused, unpause the container before exec"
@@ -325,7 +336,9 @@ _OPERATIONS = {
     "attach": Supervisor._op_attach,  # noqa: SLF001 - the table belongs to the class
     "exec": Supervisor._op_exec,  # noqa: SLF001
     "keep": Supervisor._op_keep,  # noqa: SLF001
+    "limit": Supervisor._op_limit,  # noqa: SLF001
     "pause": Supervisor._op_pause,  # noqa: SLF001
+    "policy": Supervisor._op_policy,  # noqa: SLF001
     "resize": Supervisor._op_resize,  # noqa: SLF001
     "signal": Supervisor._op_signal,  # noqa: SLF001
     "status": Supervisor._op_status,  # noqa: SLF001

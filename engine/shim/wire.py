@@ -19,12 +19,15 @@ child answers, then the ones that the body numbers. The spawner only forks; the 
 Supervisor (``SOCK_STREAM`` at ``Paths.container_socket``). The client sends one REQUEST, the supervisor
 answers RESULT or ERROR, and for attach and exec the connection then carries frames both ways: STDIN,
 STDIN_END, RESIZE ([rows, columns]) and DETACHED from the client, STDOUT, STDERR and at last EXIT
-({"exit_code"}) to it. Nothing may be sent after an exec's REQUEST before its answer has come.
+({"exit_code", "again": whether another run follows}) to it. Nothing may be sent after an exec's REQUEST
+before its answer has come.
 
     {"version": 1, "op": "attach", "stdin": bool, "replay": bool, "size": [rows, columns]}
     {"op": "exec", "tty", "size", "stdin", "detach", and the fields of a process, over exec_defaults}
-    {"op": "wait"}                      EXIT when the container is over
-    {"op": "signal", "signal": number}  to init
+    {"op": "wait"}                      EXIT when this run of the container is over
+    {"op": "signal", "signal": number,  to init; "stopped": the user sent it, "cancel": and means the end,
+     "stopped": bool, "cancel": bool}   so that no policy starts it again
+    {"op": "policy", "restart": {…}}    another restart policy from now on
     {"op": "resize", "size"}, {"op": "unpause"}, {"op": "status"}
     {"op": "pause", "held": bool}       held: only as long as this connection is open
     {"op": "keep"}                      forget auto_remove: the container is being restarted
