@@ -1,13 +1,13 @@
 """Owns keeping the host's interpreter from containers: the spawner runs from a read-only clone of it.
 
-Who starts in a container is a fork of ours until it executes the command, and what it executes is named by the
-image: "#!/proc/self/exe", or a path that is swapped at the last moment, makes the kernel load our interpreter
-where a process of the container can open it (CVE-2019-5736). With CAP_SYS_PTRACE in the host's user namespace
+Who starts in a container is a fork of ours until it executes the command, and an image decides what that is:
+"#!/proc/self/exe", or a path that is swapped at the last moment, makes the kernel load our interpreter where
+a process of the container can open it (CVE-2019-5736). With CAP_SYS_PTRACE in the host's user namespace
 /proc/PID/exe can be opened even before that. No look before the exec closes this. So the spawner executes
 itself once, before it has imported anything, through a detached clone of the one file's mount (open_tree(2)),
-made read-only (mount_setattr(2)) and let go of: what comes of it, supervisors, inits and exec sessions, has an
-executable that nobody can write through (EROFS; ETXTBSY while it runs), that leads to no other file, and whose
-mount, being in no namespace, nobody can change back.
+made read-only (mount_setattr(2)) and let go of. What comes of it, supervisors, inits and exec sessions, has
+an executable that nobody can write through (EROFS; ETXTBSY while it runs), that leads to no other file, and
+whose mount, being in no namespace, nobody can change back.
 
 Refuses to copy: that would cost each container the interpreter's size in memory.
 """

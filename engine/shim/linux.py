@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import ctypes
 import os
+import signal
 import struct
+import sys
 
 CLONE_NEWTIME = 0x80
 CLONE_NEWNS = 0x00020000
@@ -36,21 +38,26 @@ MOVE_MOUNT_F_EMPTY_PATH = 0x04
 MOVE_MOUNT_T_EMPTY_PATH = 0x40
 RESOLVE_NO_XDEV, RESOLVE_NO_MAGICLINKS, RESOLVE_NO_SYMLINKS = 0x01, 0x02, 0x04
 RESOLVE_BENEATH, RESOLVE_IN_ROOT = 0x08, 0x10
+MOUNT_ATTR_IDMAP = 0x00100000
 MOUNT_ATTR_RDONLY, MOUNT_ATTR_NOSUID, MOUNT_ATTR_NODEV, MOUNT_ATTR_NOEXEC = 1, 2, 4, 8
 
 PR_SET_PDEATHSIG = 1
 PR_SET_DUMPABLE = 4
 PR_SET_KEEPCAPS = 8
 PR_SET_NAME = 15
+PR_GET_SECCOMP = 21
 PR_CAPBSET_READ = 23
 PR_CAPBSET_DROP = 24
 PR_SET_CHILD_SUBREAPER = 36
+PR_SET_SECUREBITS = 28
+SECBIT_NO_SETUID_FIXUP = 4
 PR_SET_NO_NEW_PRIVS = 38
 PR_CAP_AMBIENT = 47
 PR_CAP_AMBIENT_RAISE = 2
 PR_CAP_AMBIENT_CLEAR_ALL = 4
 
 CLOSE_RANGE_CLOEXEC = 4
+SECCOMP_SET_MODE_FILTER = 1
 KEYCTL_JOIN_SESSION_KEYRING = 1
 KEYCTL_SETPERM = 5
 
@@ -59,16 +66,20 @@ _syscall = _libc.syscall
 _syscall.restype = ctypes.c_long
 _ARM = os.uname().machine == "aarch64"
 # Calls from 424 on have one number on every architecture; the older ones are in libc where it has them.
+_NR_CLONE = 220 if _ARM else 56
 _NR_PIVOT_ROOT = 41 if _ARM else 155
+_NR_BPF = 280 if _ARM else 321
 _NR_CAPGET = 90 if _ARM else 125
 _NR_CAPSET = 91 if _ARM else 126
 _NR_KEYCTL = 219 if _ARM else 250
 _NR_RT_SIGACTION = 134 if _ARM else 13
+_NR_SECCOMP = 277 if _ARM else 317
 _NR_OPEN_TREE, _NR_MOVE_MOUNT = 428, 429
 _NR_CLOSE_RANGE, _NR_OPENAT2, _NR_MOUNT_SETATTR = 436, 437, 442
 _CAP_VERSION_3 = 0x20080522
 _CAP_HEADER = struct.pack("=Ii", _CAP_VERSION_3, 0)
 _CAP_DATA = struct.Struct("=6I")
+_STATFS_SIZE = 256  # more than any architecture's
 _OPEN_HOW = struct.Struct("=3Q")
 _MOUNT_ATTR = struct.Struct("=4Q")
 
@@ -143,11 +154,17 @@ def move_mount(from_fd: int, to_fd: int) -> None:
     _check(_syscall(_NR_MOVE_MOUNT, from_fd, empty, to_fd, empty, flags), "move_mount")
 
 
-def mount_setattr(
-    fd: int, *, attr_set: int = 0, attr_clear: int = 0, propagation: int = 0, recursive: bool
+def mount_setattr(  # noqa: PLR0913 - a struct's fields
+    fd: int,
+    *,
+    attr_set: int = 0,
+    attr_clear: int = 0,
+    propagation: int = 0,
+    user_namespace: int = 0,
+    recursive: bool,
 ) -> None:
     """Call mount_setattr(2) on the mount ``fd``."""
-    attr = _MOUNT_ATTR.pack(attr_set, attr_clear, propagation, 0)
+    attr = _MOUNT_ATTR.pack(attr_set, attr_clear, propagation, user_namespace)
     flags = ctypes.c_uint(AT_EMPTY_PATH | (AT_RECURSIVE if recursive else 0))
     result = _syscall(
         _NR_MOUNT_SETATTR, fd, ctypes.c_char_p(b""), flags, ctypes.c_char_p(attr), ctypes.c_size_t(len(attr))
@@ -173,6 +190,13 @@ def syncfs(fd: int) -> None:
     _check(_libc.syncfs(fd), "syncfs")
 
 
+def file_system(fd: int) -> int:
+    """Call fstatfs(2): the magic number of the file system that ``fd`` is on (see linux/magic.h)."""
+    buffer = ctypes.create_string_buffer(_STATFS_SIZE)
+    _check(_libc.fstatfs(fd, buffer), "fstatfs")
+    return int.from_bytes(buffer.raw[: struct.calcsize("@l")], sys.byteorder)
+
+
 def close_range(first: int, last: int = 0xFFFFFFFF, flags: int = 0) -> None:
     """See close_range(2)."""
     result = _syscall(_NR_CLOSE_RANGE, ctypes.c_uint(first), ctypes.c_uint(last), ctypes.c_uint(flags))
@@ -189,6 +213,34 @@ def setdomainname(name: str) -> None:
     """See setdomainname(2)."""
     encoded = os.fsencode(name)
     _check(_libc.setdomainname(encoded, len(encoded)), "setdomainname", name)
+
+
+def setfsuid(uid: int) -> None:
+    """See setfsuid(2), which reports no error."""
+    _libc.setfsuid(ctypes.c_uint(uid))
+
+
+def setfsgid(gid: int) -> None:
+    """See setfsgid(2), which reports no error."""
+    _libc.setfsgid(ctypes.c_uint(gid))
+
+
+def fork_into(flags: int) -> int:
+    """Call clone(2) as fork(2) does, the child in the new namespaces ``flags``; 0 in the child.
+
+    Only for a process without threads: Python is told, the C library is not (its child keeps its parent's
+    thread id, which nothing here asks for).
+    """
+    python = ctypes.pythonapi
+    python.PyOS_BeforeFork()
+    pid = int(python.syscall(_NR_CLONE, ctypes.c_ulong(flags | signal.SIGCHLD), None, None, None, None))
+    number = ctypes.get_errno()
+    if pid == 0:
+        python.PyOS_AfterFork_Child()
+        return 0
+    python.PyOS_AfterFork_Parent()
+    ctypes.set_errno(number)
+    return _check(pid, "clone")
 
 
 def prctl(option: int, argument: int = 0, argument2: int = 0) -> int:
@@ -217,6 +269,14 @@ def capset(effective: int, permitted: int, inheritable: int) -> None:
     _check(_syscall(_NR_CAPSET, ctypes.c_char_p(_CAP_HEADER), ctypes.c_char_p(body)), "capset")
 
 
+def seccomp(program: bytes, flags: int) -> None:
+    """Call seccomp(2) with SECCOMP_SET_MODE_FILTER: ``program`` is an array of struct sock_filter."""
+    instructions = ctypes.create_string_buffer(program, len(program))
+    described = struct.pack("@HP", len(program) // 8, ctypes.addressof(instructions))
+    result = _syscall(_NR_SECCOMP, SECCOMP_SET_MODE_FILTER, ctypes.c_uint(flags), ctypes.c_char_p(described))
+    _check(result, "seccomp")
+
+
 def default_signal(number: int) -> None:
     """Call rt_sigaction(2) to take the default action on ``number``, also where libc keeps it to itself."""
     action = ctypes.c_char_p(bytes(32))
@@ -232,3 +292,9 @@ def join_session_keyring(name: str) -> int:
 def set_key_permissions(key: int, permissions: int) -> None:
     """keyctl(2) KEYCTL_SETPERM."""
     _check(_syscall(_NR_KEYCTL, KEYCTL_SETPERM, key, ctypes.c_uint(permissions)), "keyctl")
+
+
+def bpf(command: int, attributes: bytes) -> int:
+    """Call bpf(2): a descriptor, or 0."""
+    result = _syscall(_NR_BPF, command, ctypes.c_char_p(attributes), ctypes.c_uint(len(attributes)))
+    return _check(result, "bpf")

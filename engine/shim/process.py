@@ -13,17 +13,22 @@ import select
 import signal
 import stat
 
-from engine.shim import linux, wire
+from engine.shim import beneath, linux, wire
 from engine.shim.refusal import Refusal, refuse
 
 TYPE_CHECKING = False  # importing typing would cost every container half a megabyte
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from engine.shim.refusal import Stage
+    from engine.shim.seccomp import Filter
 
 _MAX_ID = 2147483647
 _NO_ID = 0xFFFFFFFF
 """To setresuid(2) and setresgid(2) this is "leave it as it is", that is root."""
 _DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_RLIMIT_LOCKS = 10
+"""The one of setrlimit(2) that Python has no name for."""
 _DATABASE_LIMIT = 16 << 20
 
 
@@ -75,10 +80,13 @@ def _find(entries: list[list[str]], key: str, number_field: int) -> list[str] | 
 
 def _entries(path: str, fields: int) -> list[list[str]]:
     """The well-formed rows of passwd(5) or group(5); none where the file is missing or no plain file."""
+    root = os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        fd = beneath.resolve(root, path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
     except OSError:
         return []
+    finally:
+        os.close(root)
     with os.fdopen(fd, "rb") as file:
         if not stat.S_ISREG(os.fstat(fd).st_mode):
             return []
@@ -92,7 +100,7 @@ def _entries(path: str, fields: int) -> list[list[str]]:
     ]
 
 
-def execute(process: dict, stage: Stage, *, alive: int, first: bool) -> None:  # type: ignore[type-arg]  # JSON
+def execute(process: dict, stage: Stage, confined: Filter, *, alive: int, first: bool) -> None:  # type: ignore[type-arg]  # JSON
     """Become ``process["args"]``; raises Refusal or OSError when that cannot be. Standard streams are set.
 
     The ``first`` process of a container makes its working directory, as Docker does; later ones need theirs.
@@ -106,7 +114,8 @@ def execute(process: dict, stage: Stage, *, alive: int, first: bool) -> None:  #
     _own_streams(uid)
     _set_limits(process.get("rlimits") or [], stage)
     stage("changing credentials")
-    _set_credentials(process["capabilities"], uid, gid, groups)
+    kept = confined.needs(no_new_privileges=bool(process.get("no_new_privileges")))
+    confined.capabilities = _set_credentials(process["capabilities"], uid, gid, groups, kept)
     if process.get("no_new_privileges"):
         linux.prctl(linux.PR_SET_NO_NEW_PRIVS, 1)
     linux.prctl(linux.PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -118,14 +127,16 @@ def execute(process: dict, stage: Stage, *, alive: int, first: bool) -> None:  #
     args = [str(argument) for argument in process["args"]]
     if process.get("init"):
         args = ["/sbin/docker-init", "--", *args]
-    _exec(args, environment)
+    _exec(args, environment, lambda: confined.load(stage))
 
 
 def _enter_directory(cwd: str, stage: Stage, *, make: bool) -> None:
     stage("changing to the working directory", cwd)
-    if make:
-        os.makedirs(cwd, 0o755, exist_ok=True)
-    os.chdir(cwd)
+    root = os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    folder = beneath.make(root, cwd, directory=True) if make else beneath.resolve(root, cwd)
+    os.fchdir(folder)
+    os.close(folder)
+    os.close(root)
     if not os.getcwd().startswith("/"):
         raise refuse("changing to the working directory", "it is outside of the container's root", path=cwd)
 
@@ -146,12 +157,17 @@ def _set_limits(limits: list[list], stage: Stage) -> None:  # type: ignore[type-
         full = name.upper() if name.upper().startswith("RLIMIT_") else f"RLIMIT_{name.upper()}"
         stage(f"setting ulimit {name.lower().removeprefix('rlimit_')}")
         try:
-            resource.setrlimit(getattr(resource, full), (soft, hard))
+            resource.setrlimit(getattr(resource, full, _RLIMIT_LOCKS), (soft, hard))
         except ValueError as error:
-            raise refuse(stage.name, str(error)) from error
+            own = resource.getrlimit(getattr(resource, full, _RLIMIT_LOCKS))[1]
+            remedy = f"The highest that may be given here is {own}."
+            raise refuse(stage.name, str(error), remedy=remedy) from error
 
 
-def _set_credentials(sets: dict[str, int], uid: int, gid: int, groups: list[int]) -> None:
+def _set_credentials(
+    sets: dict[str, int], uid: int, gid: int, groups: list[int], kept: int
+) -> tuple[int, int, int]:
+    """The effective, permitted and inheritable sets that are meant; ``kept`` are held beside them for now."""
     _, own, _ = linux.capget()
     bounding = sets["bounding"] & own
     for number in range(64):
@@ -173,10 +189,12 @@ def _set_credentials(sets: dict[str, int], uid: int, gid: int, groups: list[int]
     else:
         permitted, effective = sets["permitted"] & own, sets["effective"] & own
         inheritable = sets.get("inheritable", 0) & own
-    linux.capset(effective, permitted, inheritable)
+    kept &= own
+    linux.capset(effective | kept, permitted | kept, inheritable)
     for number in range(64):
         if ambient >> number & 1:
             linux.prctl(linux.PR_CAP_AMBIENT, linux.PR_CAP_AMBIENT_RAISE, number)
+    return effective, permitted, inheritable
 
 
 def _hung_up(fd: int) -> bool:
@@ -193,28 +211,35 @@ def _reset_signals() -> None:
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 
-def _exec(args: list[str], environment: dict[str, str]) -> None:
+def _exec(args: list[str], environment: dict[str, str], at_last: Callable[[], None]) -> None:
+    """Execute ``args``; ``at_last`` is called before each try, when the program has been found."""
     try:
         linux.close_range(3, flags=linux.CLOSE_RANGE_CLOEXEC)
     except OSError:
         pass  # before Linux 5.11; all of ours are close-on-exec anyway
     name = args[0]
     if "/" in name:
-        raise _exec_error(name, _try_exec(name, args, environment), searched=False)
+        raise _exec_error(name, _try_exec(name, args, environment, at_last), searched=False)
     found: OSError = FileNotFoundError(2, "")
     for folder in environment.get("PATH", _DEFAULT_PATH).split(":"):
-        error = _try_exec(os.path.join(folder or ".", name), args, environment)
+        error = _try_exec(os.path.join(folder or ".", name), args, environment, at_last)
         if not isinstance(error, (FileNotFoundError, NotADirectoryError, PermissionError)):
             found = error
             break
     raise _exec_error(name, found, searched=True)
 
 
-def _try_exec(path: str, args: list[str], environment: dict[str, str]) -> OSError:
+def _try_exec(
+    path: str, args: list[str], environment: dict[str, str], at_last: Callable[[], None]
+) -> OSError:
     try:
         status = os.stat(path)
         if stat.S_ISDIR(status.st_mode):
             return IsADirectoryError(21, "is a directory", path)
+    except OSError as error:
+        return error
+    at_last()
+    try:
         os.execve(path, args, environment)
     except OSError as error:
         return error

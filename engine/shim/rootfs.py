@@ -11,7 +11,7 @@ import errno
 import os
 import stat
 
-from engine.shim import linux, peers
+from engine.shim import beneath, linux, peers, sealing
 from engine.shim.refusal import refuse
 
 TYPE_CHECKING = False  # importing typing would cost every container half a megabyte
@@ -43,8 +43,11 @@ _PROPAGATIONS = {
     "unbindable": linux.MS_UNBINDABLE,
 }
 _IGNORED = frozenset({"bind", "rbind", "rw", "suid", "dev", "exec"})
-_RESOLVE = linux.RESOLVE_IN_ROOT | linux.RESOLVE_NO_MAGICLINKS
-_TRIES = 128
+_EMULATED = frozenset(
+    f"/proc/{name}"
+    for name in "cpuinfo diskstats meminfo stat swaps uptime loadavg slabinfo sys/kernel/ns_last_pid"
+    " sys/crypto/fips_enabled".split()
+)
 _OPTIONS_LIMIT = 4000  # mount(2) takes one page
 _DEV_LINKS = (
     ("fd", "/proc/self/fd"),
@@ -55,22 +58,34 @@ _DEV_LINKS = (
 )
 
 
-def enter(bundle: dict, stage: Stage) -> None:  # type: ignore[type-arg]  # JSON
-    """Make the root that ``bundle`` describes and pivot into it; the old root is gone afterwards."""
+def mounts_of(bundle: dict) -> list[dict]:  # type: ignore[type-arg]  # JSON
+    """All that is mounted, in order."""
     mounts: list[dict] = list(bundle["mounts"])  # type: ignore[type-arg]
     if bundle["process"].get("init"):
         mounts.append(
             {"type": "bind", "source": bundle["init_path"], "target": "/sbin/docker-init", "flags": ["ro"]}
         )
-    sources = [_open_source(mount, stage) for mount in mounts]
+    return mounts
+
+
+def enter(bundle: dict, stage: Stage, prepared: list[int] | None = None) -> None:  # type: ignore[type-arg]
+    """Make the root that ``bundle`` describes and pivot into it; the old root is gone afterwards.
+
+    In a user namespace everything of the host's comes ``prepared``: see ``userns``.
+    """
+    mounts = mounts_of(bundle)
+    handed = prepared or []
+    sources = [
+        handed.pop(0) if prepared and mount["type"] == "bind" else open_source(mount, stage)
+        for mount in mounts
+    ]
     stage("making the mount namespace private")
     linux.mount(None, "/", None, linux.MS_REC | linux.MS_SLAVE)
-    root_path = mount_overlay(bundle["rootfs"], stage)
-    root = os.open(root_path, os.O_PATH | os.O_DIRECTORY)
+    root = _attach(handed.pop()) if prepared else _open_root(mount_overlay(bundle["rootfs"], stage))
     for mount, source in zip(mounts, sources, strict=True):
         stage(f"mounting {mount['type']}", mount["target"])
-        _mount(root, mount, source)
-    _make_devices(root, bundle["devices"], stage)
+        mount_into(root, mount, source)
+    _make_devices(root, bundle["devices"], handed, stage)
     stage("changing the root")
     os.fchdir(root)
     linux.pivot_root(".", ".")
@@ -79,30 +94,14 @@ def enter(bundle: dict, stage: Stage) -> None:  # type: ignore[type-arg]  # JSON
     os.close(root)
 
 
-def seal(bundle: dict, stage: Stage) -> None:  # type: ignore[type-arg]  # JSON
-    """Set the kernel's parameters, hide what must not be seen, protect what must not be written."""
-    for name, value in bundle.get("sysctls", {}).items():
-        stage(f"setting sysctl {name}")
-        with open(f"/proc/sys/{name.replace('.', '/')}", "w", encoding="utf-8") as parameter:
-            parameter.write(str(value))
-    empty = ""
-    for path in bundle["masked_paths"]:
-        stage("masking", path)
-        empty = _mask(path, empty)
-    for path in bundle["readonly_paths"]:
-        stage("protecting", path)
-        _make_read_only(path)
-    if bundle["rootfs"].get("read_only"):
-        stage("making the root read-only")
-        nodev = linux.MS_NODEV if bundle["rootfs"].get("nodev") else 0
-        linux.mount(None, "/", None, linux.MS_REMOUNT | linux.MS_BIND | linux.MS_RDONLY | nodev)
-
-
-def bind_console(slave_path: str) -> None:
-    """Put the terminal at ``slave_path`` on /dev/console."""
-    with open("/dev/console", "a", encoding="utf-8"):
-        pass
-    linux.mount(slave_path, "/dev/console", None, linux.MS_BIND)
+def bind_console(slave: int) -> None:
+    """Put the terminal ``slave`` on /dev/console; neither is looked up by a name that an image could give."""
+    root = os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    source = linux.open_tree(slave, "", linux.OPEN_TREE_CLONE | linux.AT_EMPTY_PATH)
+    target = beneath.make(root, "/dev/console", directory=False)
+    linux.move_mount(source, target)
+    for fd in (root, source, target):
+        os.close(fd)
 
 
 def mount_overlay(rootfs: dict, stage: Stage) -> str:  # type: ignore[type-arg]
@@ -135,7 +134,7 @@ def mount_overlay(rootfs: dict, stage: Stage) -> str:  # type: ignore[type-arg]
     return str(upper)
 
 
-def _open_source(mount: dict, stage: Stage) -> int:  # type: ignore[type-arg]
+def open_source(mount: dict, stage: Stage) -> int:  # type: ignore[type-arg]
     """A detached clone of a bind's source, made while its propagation group is still the host's; else -1."""
     if mount["type"] != "bind":
         return -1
@@ -151,9 +150,11 @@ def _overlay_options(lowers: list[str], upper: str, work: str) -> str:
     return f"{layers},index=off,metacopy=off,redirect_dir=off"
 
 
-def _mount(root: int, mount: dict, source: int) -> None:  # type: ignore[type-arg]
+def mount_into(root: int, mount: dict, source: int) -> None:  # type: ignore[type-arg]
+    """Make ``mount`` on its target inside ``root``; ``source`` is a detached clone (closed here), or -1."""
     is_directory = source < 0 or stat.S_ISDIR(os.fstat(source).st_mode)
-    target = resolve_target(root, mount["target"], directory=is_directory)
+    target = beneath.make(root, mount["target"], directory=is_directory)
+    _guard_kernel_files(mount, source, beneath.name_of(root, target))
     flags, attributes, propagation, recursive = _flags(mount)
     if source < 0:
         path = f"/proc/self/fd/{target}"
@@ -175,6 +176,24 @@ def _mount(root: int, mount: dict, source: int) -> None:  # type: ignore[type-ar
     os.close(target)
 
 
+def _guard_kernel_files(mount: dict, source: int, found: str) -> None:  # type: ignore[type-arg]
+    """Refuse a mount whose target is, all links followed, where the engine trusts the kernel's own files.
+
+    The rules are runc's: nothing in /proc but what lxcfs emulates, and on /proc only another procfs.
+    """
+    if mount["type"] in ("proc", "sysfs") and found != os.path.normpath(mount["target"]):
+        raise refuse(
+            "mounting", f'filesystem "{mount["type"]}" must be mounted on ordinary directory', path=found
+        )
+    if found == "/proc":
+        if mount["type"] != "proc" and (source < 0 or linux.file_system(source) != sealing.PROC_SUPER_MAGIC):
+            reason = f'"{mount["target"]}" cannot be mounted because it is not of type proc'
+            raise refuse(f"mounting {mount['type']}", reason)
+    elif found.startswith("/proc/") and found not in _EMULATED:
+        reason = f'"{mount["target"]}" cannot be mounted because it is inside /proc'
+        raise refuse(f"mounting {mount['type']}", reason)
+
+
 def _flags(mount: dict) -> tuple[int, int, int, bool]:  # type: ignore[type-arg]
     """mount(2) flags, mount_setattr(2) attributes, propagation, and whether the last is recursive."""
     flags = attributes = propagation = 0
@@ -191,68 +210,34 @@ def _flags(mount: dict) -> tuple[int, int, int, bool]:  # type: ignore[type-arg]
     return flags, attributes, propagation, recursive
 
 
-def resolve_target(root: int, path: str, *, directory: bool) -> int:
-    """An O_PATH descriptor of ``path`` inside ``root``; it is made, parents too, where it is missing."""
-    path = os.path.normpath(path).lstrip("/") or "."
-    try:
-        return _resolve(root, path)
-    except FileNotFoundError:
-        parent = resolve_target(root, os.path.dirname(path) or ".", directory=True)
-    name = os.path.basename(path)
-    try:
-        if directory:
-            os.mkdir(name, 0o755, dir_fd=parent)
-        else:
-            os.close(
-                os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o644, dir_fd=parent)
-            )
-    except FileExistsError:
-        if target := _link_target(root, parent, name):  # made inside the root, as Docker does
-            os.close(resolve_target(root, target, directory=directory))
-    finally:
-        os.close(parent)
-    return _resolve(root, path)
+def _open_root(path: str) -> int:
+    return os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
 
 
-def _link_target(root: int, parent: int, name: str) -> str:
-    """Where the link ``name`` in ``parent`` leads, seen from ``root``; "" if somebody has made a file there.
-
-    The kernel has refused loops before.
-    """
-    try:
-        target = os.readlink(name, dir_fd=parent)
-    except OSError as error:
-        if error.errno != errno.EINVAL:
-            raise
-        return ""
-    if target.startswith("/"):
-        return target
-    top, folder = (os.readlink(f"/proc/self/fd/{fd}") for fd in (root, parent))
-    return f"{folder.removeprefix(top)}/{target}"
+def _attach(tree: int) -> int:
+    """Put the root that was handed in where any user may reach it, in our view only; it is pivoted to next."""
+    target = _open_root("/dev")
+    linux.move_mount(tree, target)
+    os.close(target)
+    os.close(tree)
+    return _open_root("/dev")
 
 
-def _resolve(root: int, path: str) -> int:
-    """As openat2(2), which gives up on ".." when anybody renames or mounts anything meanwhile."""
-    for _ in range(_TRIES):
-        try:
-            return linux.openat2(root, path, os.O_PATH, _RESOLVE)
-        except BlockingIOError:
-            continue
-    return linux.openat2(root, path, os.O_PATH, _RESOLVE)
-
-
-def _make_devices(root: int, devices: list[dict], stage: Stage) -> None:  # type: ignore[type-arg]
+def _make_devices(root: int, devices: list[dict], handed: list[int], stage: Stage) -> None:  # type: ignore[type-arg]
     if not devices:
         return
     umask = os.umask(0)
     for device in devices:
         stage("making a device", device["path"])
-        parent = resolve_target(root, os.path.dirname(device["path"]), directory=True)
-        _make_device(root, parent, device)
+        parent = beneath.make(root, os.path.dirname(device["path"]), directory=True)
+        if handed:
+            _bind_device(root, device, handed.pop(0))
+        else:
+            _make_device(root, parent, device)
         os.close(parent)
     os.umask(umask)
     stage("making the links in /dev")
-    dev = resolve_target(root, "/dev", directory=True)
+    dev = beneath.make(root, "/dev", directory=True)
     for name, target in _DEV_LINKS:
         try:
             os.symlink(target, name, dir_fd=dev)
@@ -272,36 +257,11 @@ def _make_device(root: int, parent: int, device: dict) -> None:  # type: ignore[
     except FileExistsError:
         pass  # bound there by the user
     except PermissionError:  # in a user namespace: the host's own node is bound instead
-        source = linux.open_tree(linux.AT_FDCWD, device["path"], linux.OPEN_TREE_CLONE)
-        target = resolve_target(root, device["path"], directory=False)
-        linux.move_mount(source, target)
-        os.close(source)
-        os.close(target)
+        _bind_device(root, device, linux.open_tree(linux.AT_FDCWD, device["path"], linux.OPEN_TREE_CLONE))
 
 
-def _mask(path: str, empty: str) -> str:
-    """Hide ``path``; ``empty`` is a directory hidden before, whose mount serves again. Returns the like."""
-    try:
-        is_directory = stat.S_ISDIR(os.stat(path).st_mode)
-    except (FileNotFoundError, NotADirectoryError):
-        return empty
-    if not is_directory:
-        linux.mount("/dev/null", path, None, linux.MS_BIND)
-        return empty
-    if empty:
-        linux.mount(empty, path, None, linux.MS_BIND)
-        return empty
-    linux.mount("tmpfs", path, "tmpfs", linux.MS_RDONLY, "size=0k")
-    return path
-
-
-def _make_read_only(path: str) -> None:
-    try:
-        tree = linux.open_tree(linux.AT_FDCWD, path, linux.OPEN_TREE_CLONE | linux.AT_RECURSIVE)
-    except FileNotFoundError:
-        return
-    linux.mount_setattr(tree, attr_set=linux.MOUNT_ATTR_RDONLY, recursive=True)
-    target = os.open(path, os.O_PATH)
-    linux.move_mount(tree, target)
+def _bind_device(root: int, device: dict, source: int) -> None:  # type: ignore[type-arg]
+    target = beneath.make(root, device["path"], directory=False)
+    linux.move_mount(source, target)
+    os.close(source)
     os.close(target)
-    os.close(tree)

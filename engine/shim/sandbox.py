@@ -21,11 +21,13 @@ import signal
 import socket
 import struct
 
-from engine.shim import cgroup, linux, netlink_send, peers, process, rootfs, terminal
+from engine.shim import cgroup, linux, netlink_send, peers, process, rootfs, sealing, seccomp, terminal
 from engine.shim.refusal import Stage
 
 _SIOCGIFFLAGS, _SIOCSIFFLAGS = 0x8913, 0x8914
 _IFF_UP = 1
+_DESCRIPTORS = 1 << 20
+"""As many as a process can have, unless fs.nr_open was raised."""
 _KEYRING_PERMISSIONS = 0x3F1B0000
 """Everything to who possesses it; view, read, search and link to its owner: keyctl_setperm(3)."""
 
@@ -38,13 +40,14 @@ def become_init(bundle: dict, channel: socket.socket, streams: list[int]) -> Non
         linux.prctl(linux.PR_SET_DUMPABLE, 0)
         os.setsid()
         os.umask(0o022)
+        confined = seccomp.Filter(bundle["process"].get("seccomp"), stage)
         _enter_namespaces(bundle, stage)
         if bundle.get("network"):
             channel.send(b'{"at": "namespaces"}')
         _set_up_root(bundle, stage)
         _finish_network(bundle, channel, stage)
         _set_streams(bundle, bundle.get("size"), channel, streams, stage)
-        process.execute(bundle["process"], stage, alive=channel.fileno(), first=True)
+        process.execute(bundle["process"], stage, confined, alive=channel.fileno(), first=True)
     except BaseException as error:
         _fail(channel, stage.explain(error))
     os._exit(1)
@@ -66,12 +69,13 @@ def join(
         os.setsid()
         os.umask(0o022)
         cgroup.join((bundle.get("cgroup") or {}).get("procs", ()))
+        confined = seccomp.Filter(wanted.get("seccomp"), stage)
         _set_oom_score(wanted, stage)
         linux.setns(pidfd, peers.flags_of(peers.names_of(bundle), but="pid"))
         os.close(pidfd)
         _join_keyring(bundle)
         _set_streams({"tty": wanted.get("tty")}, size, channel, streams, stage)
-        process.execute(wanted, stage, alive=channel.fileno(), first=False)
+        process.execute(wanted, stage, confined, alive=channel.fileno(), first=False)
     except BaseException as error:
         _fail(channel, stage.explain(error))
     os._exit(1)
@@ -111,6 +115,7 @@ def _join_keyring(bundle: dict) -> None:  # type: ignore[type-arg]
 
 def _set_up_root(bundle: dict, stage: Stage) -> None:  # type: ignore[type-arg]
     _set_oom_score(bundle["process"], stage)
+    null = sealing.clone_null()
     rootfs.enter(bundle, stage)
     if "uts" in bundle["namespaces"] and bundle.get("hostname"):
         stage("setting the hostname")
@@ -118,7 +123,7 @@ def _set_up_root(bundle: dict, stage: Stage) -> None:  # type: ignore[type-arg]
     if "uts" in bundle["namespaces"] and bundle.get("domainname"):
         stage("setting the domain name")
         linux.setdomainname(bundle["domainname"])
-    rootfs.seal(bundle, stage)
+    sealing.seal(bundle, null, stage)
 
 
 def _set_oom_score(wanted: dict, stage: Stage) -> None:  # type: ignore[type-arg]
@@ -157,14 +162,28 @@ def _set_streams(
     streams: list[int],
     stage: Stage,
 ) -> None:
+    _keep_only(channel.fileno(), *streams)
     if not bundle.get("tty"):
         for standard, fd in enumerate(streams):
             os.dup2(fd, standard)
         return
     stage("opening a terminal", "/dev/pts/ptmx")
-    master, slave, path = terminal.open_terminal(size)
+    master, slave = terminal.open_terminal(size)
     if "namespaces" in bundle:
-        rootfs.bind_console(path)
+        rootfs.bind_console(slave)
     socket.send_fds(channel, [b'{"at": "terminal"}'], [master, slave])
     os.close(master)
     terminal.take_terminal(slave)
+
+
+def _keep_only(*descriptors: int) -> None:
+    """Close what the supervisor holds, before a name is looked up that may lead through /proc/self/fd.
+
+    So it was that a working directory led to the host (CVE-2024-21626).
+    """
+    first = 3
+    for kept in sorted(descriptors):
+        if kept > first:
+            os.closerange(first, kept)
+        first = max(first, kept + 1)
+    os.closerange(first, _DESCRIPTORS)

@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from engine import errors
-from engine.shim import rootfs
+from engine.shim import beneath
 
 pytestmark = pytest.mark.root
 
@@ -338,7 +338,7 @@ def test_mount_target_is_found_while_the_machine_renames(tmp_path):
             while not os.listdir(tmp_path / "storm"):
                 pass
             for _ in range(3000):
-                os.close(rootfs.resolve_target(root, "/var/run/lock", directory=True))
+                os.close(beneath.make(root, "/var/run/lock", directory=True))
         finally:
             process.kill()
             os.close(root)
