@@ -165,7 +165,7 @@ def _set_limits(limits: list[list], stage: Stage) -> None:  # type: ignore[type-
 
 
 def _set_credentials(
-    sets: dict[str, int], uid: int, gid: int, groups: list[int], kept: int
+    sets: dict[str, int], uid: int, gid: int, groups: list[int], kept: int = 0
 ) -> tuple[int, int, int]:
     """The effective, permitted and inheritable sets that are meant; ``kept`` are held beside them for now."""
     _, own, _ = linux.capget()
