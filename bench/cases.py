@@ -8,8 +8,10 @@ import tarfile
 from typing import TYPE_CHECKING
 
 from bench.measure import Case
+from bench.memory import IdleContainers
 from bench.peers import IMAGE
 from bench.terminal import first_paint
+from bench.warm import WarmEngine
 from tests.support.trees import make_busybox_tree
 
 if TYPE_CHECKING:
@@ -17,7 +19,10 @@ if TYPE_CHECKING:
 
 _STEPS = 20
 _LINES = "2000000"
-_CONTAINERS = 50
+_CONTAINERS = 1_000
+_AT_ONCE = 100
+"""Names in one command line while they are removed."""
+_OBEYS = "trap 'exit 0' TERM; while :; do sleep 0.01; done"
 
 
 def import_image(peers: list[Peer], folder: str) -> list[Peer]:
@@ -40,7 +45,9 @@ def import_image(peers: list[Peer], folder: str) -> list[Peer]:
 def groups(folder: str) -> dict[str, list[Case]]:
     """The cases by the name that ONLY= takes; files that they need are made below ``folder``."""
     return {
-        "run": [*_run_cases(), _exec_case()],
+        "run": [*_run_cases(), _exec_case(), _stop_case()],
+        "warm": _warm_cases(),
+        "idle": _idle_cases(),
         "output": _output_cases(),
         "ps": [_list_case()],
         "build": _build_cases(folder),
@@ -73,6 +80,55 @@ def _exec_case() -> Case:
     )
 
 
+def _stop_case() -> Case:
+    """The process looks every 10 ms whether it should end: what is more than that is the engine's."""
+    return Case(
+        "stop",
+        "stop CONTAINER, whose process obeys",
+        10,
+        lambda _peer: ("stop", "bench-stop"),
+        before=lambda peer: _call(
+            peer, "run", "-d", "--rm", "--name", "bench-stop", "--network", "none", IMAGE, "sh", "-c", _OBEYS
+        ),
+    )
+
+
+def _warm_cases() -> list[Case]:
+    cases = []
+    for network in ("none", "bridge"):
+        engine = WarmEngine(network)
+        cases.append(
+            Case(
+                f"warm-{network}",
+                f"create, start and wait in a running engine, network {network}",
+                20,
+                prepare=engine.start,
+                timer=engine.run,
+                finish=engine.stop,
+                only="tuidock",
+            )
+        )
+    return cases
+
+
+def _idle_cases() -> list[Case]:
+    cases = []
+    for count in (1, 10):
+        idle = IdleContainers(count)
+        cases.append(
+            Case(
+                f"idle-{count}",
+                f"memory (PSS) of what looks after one of {count} idle containers, daemons apart",
+                3,
+                prepare=idle.start,
+                timer=idle.megabytes,
+                finish=idle.stop,
+                unit="MB",
+            )
+        )
+    return cases
+
+
 def _output_cases() -> list[Case]:
     def fill(peer: Peer) -> None:
         peer.call("run", "-d", "--name", "bench-logs", "--network", "none", IMAGE, "seq", "1", _LINES)
@@ -103,14 +159,12 @@ def _list_case() -> Case:
         for name in names:
             peer.call("create", "--name", name, "--network", "none", IMAGE, "true")
 
-    return Case(
-        "ps",
-        f"ps -a with {_CONTAINERS} containers",
-        20,
-        lambda _peer: ("ps", "-a"),
-        prepare=fill,
-        finish=lambda peer: _call(peer, "rm", "-f", *names),
-    )
+    def clear(peer: Peer) -> None:
+        for first in range(0, _CONTAINERS, _AT_ONCE):
+            peer.call("rm", "-f", *names[first : first + _AT_ONCE])
+
+    what = f"ps -a with {_CONTAINERS} containers"
+    return Case("ps", what, 20, lambda _peer: ("ps", "-a"), prepare=fill, finish=clear)
 
 
 def _build_cases(folder: str) -> list[Case]:

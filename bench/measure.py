@@ -21,7 +21,8 @@ _SETTLE_SECONDS = 0.3
 class Case:
     """One thing that is measured: ``command`` gives the arguments, the rest happens outside of the clock.
 
-    ``timer`` measures something that is not the run of a command; it returns seconds.
+    ``timer`` measures something that is not the run of a command; it returns seconds, or with another
+    ``unit`` than ms a number of that.
     """
 
     name: str
@@ -33,11 +34,12 @@ class Case:
     finish: Callable[[Peer], None] = lambda _peer: None
     timer: Callable[[Peer], float] | None = None
     only: str = ""
+    unit: str = "ms"
 
 
 @dataclass(frozen=True)
 class Samples:
-    """Seconds of every round of one case on one peer."""
+    """Seconds (or what the case counts) of every round of one case on one peer."""
 
     case: str
     peer: str

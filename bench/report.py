@@ -18,12 +18,13 @@ OURS = "tuidock"
 
 
 def print_case(case: Case, samples: Sequence[Samples], failures: Mapping[str, str]) -> None:
-    """Print one case: for each peer median and quartiles in milliseconds, and ours divided by theirs."""
+    """Print one case: for each peer median and quartiles, and ours divided by theirs."""
     print(f"\n{case.what}  ({case.rounds} rounds)")
     ours = next((sample for sample in samples if sample.peer == OURS), None)
+    scale = 1000 if case.unit == "ms" else 1
     for sample in samples:
-        low, high = (1000 * value for value in sample.quartiles)
-        line = f"  {sample.peer:<10}{1000 * sample.median:>10.1f} ms   [{low:.1f} .. {high:.1f}]"
+        low, high = (scale * value for value in sample.quartiles)
+        line = f"  {sample.peer:<10}{scale * sample.median:>10.1f} {case.unit}   [{low:.1f} .. {high:.1f}]"
         if ours is not None and sample is not ours:
             line += f"   {OURS}/{sample.peer} = {ours.median / sample.median:.2f}"
         print(line)
@@ -49,7 +50,8 @@ def write_results(
         "cases": {
             case.name: {
                 "what": case.what,
-                "seconds": {sample.peer: list(sample.seconds) for sample in samples},
+                "unit": "s" if case.unit == "ms" else case.unit,
+                "samples": {sample.peer: list(sample.seconds) for sample in samples},
                 "median": {sample.peer: sample.median for sample in samples},
             }
             for case, samples in results
