@@ -7,6 +7,7 @@ import os
 import time
 from typing import TYPE_CHECKING
 
+from engine import loop
 from engine.build.context import open_context
 from engine.build.executor import Executor
 from engine.build.layers import LayerMaker
@@ -62,6 +63,7 @@ class Builds:
         """
         begin = time.monotonic()
         names = tuple(references.parse(tag).tagged for tag in options.tags)
+        await loop.begin()
         await self._sweep()
         with making(self._paths), staging(self._paths) as folder:
             workbench = Workbench(self._launcher)

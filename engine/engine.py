@@ -45,14 +45,18 @@ class Engine:
         self._journal = Journal(paths.events)
 
     @classmethod
-    async def open(cls, paths: Paths, spawner: socket.socket | None = None) -> Self:
-        """The engine on ``paths``; ``spawner`` is that of a front end which forked one before its imports."""
+    async def open(cls, paths: Paths, spawner: socket.socket | None = None, *, at_ease: bool = True) -> Self:
+        """The engine on ``paths``; ``spawner`` is that of a front end which forked one before its imports.
+
+        Without one it is started now, so that the first container need not wait for it; or, unless
+        ``at_ease``, when it is needed: a command that only looks needs none.
+        """
         _make_folders(paths)
         database = Database(paths.database, paths.reserve)
         try:
             reserve.keep(paths.reserve)
             recover(paths, database)
-            launcher = Launcher.open(spawner)
+            launcher = Launcher.open(spawner) if at_ease else Launcher(spawner)
         except BaseException:
             database.close()
             raise

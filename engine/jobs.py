@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import secrets
 import signal
 import sys
 import time
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from engine import loop
 from engine.errors import Conflict, InvalidInput, NotFound, RuntimeFailure
 from engine.options import BootstrapOptions, BuildOptions, LoadOptions, Options, PruneOptions, SaveOptions
 from engine.runtime.cgroups import read_host, session_procs
@@ -61,7 +61,7 @@ class Jobs:
         Paths in ``options`` are taken relative to the caller's folder, as the verb itself would.
         """
         request = JobRequest(
-            id=secrets.token_hex(6),
+            id=os.urandom(6).hex(),
             verb=verb,
             title=title,
             started_at=time.time_ns(),
@@ -126,6 +126,7 @@ class Jobs:
         process = folder.process()
         if job.status != "running" or process is None or not _signal(process, signal.SIGTERM):
             raise Conflict("job", job.id, f"job {job.id} is not running: it is {folder.job().status}")
+        await loop.begin()
         try:
             await asyncio.wait_for(self.result(job.id), _CANCEL_SECONDS)
         except TimeoutError:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from typing import TYPE_CHECKING, Self
 
+from engine import loop as loops
 from engine.shim.inotify import (
     IN_ATTRIB,
     IN_CREATE,
@@ -21,6 +21,7 @@ from engine.shim.inotify import (
 )
 
 if TYPE_CHECKING:
+    import asyncio
     from types import TracebackType
 
 FILE_CHANGES = IN_MODIFY | IN_ATTRIB | IN_DELETE_SELF | IN_MOVE_SELF
@@ -65,6 +66,9 @@ class Watch:
 
         False, too, once the process behind the pidfd ``process`` has ended, and all its files are closed.
         """
+        await loops.begin()
+        import asyncio
+
         loop = asyncio.get_running_loop()
         ready: asyncio.Future[None] = loop.create_future()
         descriptors = (self._descriptor,) if process is None else (self._descriptor, process)

@@ -1,18 +1,25 @@
 """Owns the start of the program: forks the spawner first of all, then imports one front end and runs it."""
 
+import gc
 import os
 import sys
 
-_ENGINELESS = frozenset({"help", "--help", "-h", "--version", "-v"})
+_GROUPS = frozenset({"container", "image", "job", "network", "system", "volume"})
+_FORKLESS = frozenset(
+    "help --help -h --version -v attach events exec history images info inspect jobs kill list logs ls pause"
+    " port ps rename stats stop tag top unpause update version wait".split()
+)
+"""What usually starts no process, and costs none then; should it have to, the engine starts a spawner."""
 
 
 def main() -> int:
     """Run the terminal interface without arguments, else the command line; returns the exit code."""
+    gc.disable()  # imports make no garbage to speak of; who stays longer enables it again
     _fill_standard_streams()
     root, arguments = _split_root(sys.argv[1:])
     interactive = not arguments and os.isatty(0) and os.isatty(1)
     spawner = None
-    if interactive or (arguments and arguments[0] not in _ENGINELESS and "--help" not in arguments):
+    if interactive or (arguments and _forks(arguments)):
         # before anything else is imported: a fork of a process with threads is none to build on
         from engine.shim.spawner import fork_spawner
 
@@ -24,6 +31,8 @@ def main() -> int:
     if interactive:
         from tuidock.app import main as front_end
 
+        gc.freeze()
+        gc.enable()
         code = front_end(paths, spawner)
     else:
         from tuidock.cli.main import main as command_line
@@ -31,6 +40,11 @@ def main() -> int:
         code = command_line(arguments, paths, spawner)
     _leave(code)
     return code
+
+
+def _forks(arguments: list[str]) -> bool:
+    verb = arguments[1] if arguments[0] in _GROUPS and len(arguments) > 1 else arguments[0]
+    return verb not in _FORKLESS and "--help" not in arguments
 
 
 def _import_msgspec() -> None:

@@ -9,7 +9,6 @@ What only a step that runs needs is imported then: a build that finds everything
 from __future__ import annotations
 
 import os
-import secrets
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -103,7 +102,7 @@ class LayerMaker:
     ) -> dict[str, Any]:
         from engine.build.sandbox import HOSTNAME, step_bundle
 
-        step_id = secrets.token_hex(32)
+        step_id = os.urandom(32).hex()
         networks = self._networks()
         attachment = await networks.attach(
             step_id, f"build step {step_id[:12]}", self._network_of(operation), (), hostname=HOSTNAME

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from engine import loop
 from engine.containers import creation, running, stopping
 from engine.containers.deletion import delete_container
 from engine.containers.folding import current, seen
@@ -90,6 +91,7 @@ class Containers:
         from engine.runtime.logs import read_log
 
         container = await self.get(reference)
+        await loop.begin()
         lock = self._paths.container_lock(container.id)
         # The supervisor is opened first: what is written after that is either seen or waited for.
         supervisor = open_supervisor(lock) if options.follow else None

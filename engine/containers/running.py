@@ -19,6 +19,7 @@ from engine.runtime.capabilities import capability_bits, capability_names, capab
 from engine.runtime.cgroups import read_host
 from engine.runtime.claim import claimed
 from engine.runtime.config import override_env, port_specs, process_env
+from engine.runtime.dialing import attached
 from engine.runtime.init import find_init
 from engine.runtime.initlayer import host_devices
 from engine.runtime.namespaces import namespaces_plan

@@ -5,16 +5,16 @@ A supervisor that is gone has a container that is gone: that is an answer, not a
 
 from __future__ import annotations
 
-import asyncio
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
+from engine import loop
 from engine.containers.folding import refreshed
 from engine.errors import Conflict, RuntimeFailure
 from engine.options import EventFilter
 from engine.runtime.claim import until_claimable
+from engine.runtime.dialing import attached, request
 from engine.runtime.facts import LOST
-from engine.runtime.session import attached, request
 from engine.shim.lock import lock_holder
 
 if TYPE_CHECKING:
@@ -62,6 +62,9 @@ async def settle(parts: Parts, container: Container) -> None:
 
 async def wait_end(parts: Parts, container: Container, seconds: float | None) -> int | None:
     """The exit code when the container has ended and its end is recorded; None after ``seconds``."""
+    await loop.begin()
+    import asyncio
+
     try:
         async with asyncio.timeout(seconds):
             code = await _exit_code(parts, container)
@@ -100,6 +103,12 @@ async def _told_exit_code(parts: Parts, container: Container) -> int:
     async for event in parts.journal.read(wanted):
         code = int(event.attributes.get("exitCode", code))
     return code
+
+
+def restarting(container: Container) -> Conflict:
+    """The refusal of what needs a process, in the pause before the next run."""
+    reason = f"Container {container.id} is restarting, wait until the container is running"
+    return Conflict("container", container.name, reason)
 
 
 def not_running(container: Container, reason: str) -> Conflict:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import errno
 import os
 import resource
-import secrets
 import stat
 import time
 from contextlib import contextmanager
@@ -141,7 +140,7 @@ def _remove_one(folder: int, name: bytes, top: int, pending: list[bytes], depth:
         os.unlink(name, dir_fd=folder)
         return status.st_size if stat.S_ISREG(status.st_mode) and status.st_nlink == 1 else 0
     if depth >= _DEEPEST:
-        moved = b".deep-" + secrets.token_hex(8).encode()
+        moved = b".deep-" + os.urandom(8).hex().encode()
         os.rename(name, moved, src_dir_fd=folder, dst_dir_fd=top)
         pending.append(moved)
         return 0

@@ -5,12 +5,13 @@ The kernel gives it back when the process dies. Refuses to say anything about wh
 
 from __future__ import annotations
 
-import asyncio
 import fcntl
 import os
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
+
+from engine import loop
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,4 +46,7 @@ async def until_claimable(folder: str, seconds: float) -> bool:
         except BlockingIOError:
             if time.monotonic() > end:
                 return False
+        await loop.begin()
+        import asyncio
+
         await asyncio.sleep(_STEP)

@@ -7,7 +7,6 @@ and extended attributes; the volume's own root takes those of the image's direct
 from __future__ import annotations
 
 import os
-import secrets
 from typing import TYPE_CHECKING, Any
 
 from engine.layer.copy import copy_tree
@@ -64,7 +63,7 @@ def _fill(source: int, data: str) -> bool:
     if os.listdir(data):
         return False
     parent, name = os.path.split(data)
-    half_made = f".{name}-{secrets.token_hex(6)}"
+    half_made = f".{name}-{os.urandom(6).hex()}"
     try:
         copy_tree(f"/proc/self/fd/{source}/.", f"{parent}/{half_made}")
         try:

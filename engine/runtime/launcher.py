@@ -13,37 +13,37 @@ from typing import TYPE_CHECKING, Any, Self
 
 import msgspec
 
-from engine import errors
-from engine.runtime.session import Frames, Session, to_error
+from engine import errors, loop
 from engine.shim import wire
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from engine.runtime.session import Frames, Session
 
 _ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 _PROGRAM = "import sys; sys.path[:0] = [sys.argv[1]]; from engine.shim.spawner import main; main(3)"
 
 
 class Launcher:
-    """The client of one spawner; ``spawner`` is its socket."""
+    """The client of one spawner; ``spawner`` is its socket, None one that is started when it is needed."""
 
-    def __init__(self, spawner: socket.socket) -> None:
+    def __init__(self, spawner: socket.socket | None) -> None:
         self._spawner = spawner
         self._pid = 0
 
     @classmethod
     def open(cls, spawner: socket.socket | None = None) -> Self:
         """A launcher on ``spawner`` (from ``fork_spawner``), or on one that is started now."""
-        if spawner is not None:
-            return cls(spawner)
-        connection, pid = _start_spawner()
-        launcher = cls(connection)
-        launcher._pid = pid
+        launcher = cls(spawner)
+        if spawner is None:
+            launcher._started()
         return launcher
 
     def close(self) -> None:
         """End the spawner and the workers; supervisors and sessions go on."""
-        self._spawner.close()
+        if self._spawner is not None:
+            self._spawner.close()
         self._reap()
 
     async def work(
@@ -70,7 +70,7 @@ class Launcher:
                 if kind == wire.RESULT:
                     return msgspec.json.decode(content)
                 if kind == wire.ERROR:
-                    raise to_error(content)
+                    raise _failure(content)
                 if kind == wire.REPORT and on_report is not None:
                     on_report(msgspec.json.decode(content))
         finally:
@@ -111,6 +111,8 @@ class Launcher:
         if not attach:
             await frames.finish()
             return None
+        from engine.runtime.session import Session
+
         return Session(frames, tty=bool(bundle.get("tty")))
 
     async def run_step(self, bundle: Mapping[str, Any], on_output: Callable[[str, bytes], None]) -> int:
@@ -120,6 +122,8 @@ class Launcher:
         """
         request = {"bundle": {**bundle, "step": True}, "attach": True, "stdin": False, "size": None}
         frames = await self._request("supervise", request)
+        from engine.runtime.session import Session
+
         try:
             await _until_ready(frames)
             session = Session(frames, tty=bool(bundle.get("tty")))
@@ -139,7 +143,7 @@ class Launcher:
             raise errors.RuntimeFailure(name, reason="the process died before it had answered")
         kind, content = frame
         if kind == wire.ERROR:
-            raise to_error(content)
+            raise _failure(content)
         return msgspec.json.decode(content)
 
     async def _request(self, name: str, body: Mapping[str, object], fds: Iterable[int] = ()) -> Frames:
@@ -149,23 +153,25 @@ class Launcher:
             os.write(memory, msgspec.json.encode(body))
             descriptors = [memory, theirs.fileno(), *fds]
             try:
-                socket.send_fds(self._spawner, [name.encode()], descriptors)
+                socket.send_fds(self._spawner or self._started(), [name.encode()], descriptors)
             except (BrokenPipeError, ConnectionResetError):
-                self._restart()
-                socket.send_fds(self._spawner, [name.encode()], descriptors)
+                # It was killed: what it started may live on, so a new one takes its place.
+                self.close()
+                socket.send_fds(self._started(), [name.encode()], descriptors)
         except BaseException:
             ours.close()
             raise
         finally:
             os.close(memory)
             theirs.close()
+        await loop.begin()  # while the child is at work
+        from engine.runtime.session import Frames
+
         return await Frames.open(ours)
 
-    def _restart(self) -> None:
-        """The spawner was killed: what it started may live on, so a new one takes its place."""
-        self._spawner.close()
-        self._reap()
+    def _started(self) -> socket.socket:
         self._spawner, self._pid = _start_spawner()
+        return self._spawner
 
     def _reap(self) -> None:
         if self._pid:
@@ -181,7 +187,13 @@ async def _until_ready(frames: Frames) -> None:
     kind, content = frame
     if kind == wire.ERROR:
         await frames.finish()
-        raise to_error(content)
+        raise _failure(content)
+
+
+def _failure(content: bytes) -> errors.EngineError:
+    from engine.runtime.session import to_error
+
+    return to_error(content)
 
 
 def _start_spawner() -> tuple[socket.socket, int]:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import re
-import secrets
 from typing import TYPE_CHECKING
 
 from engine.errors import InvalidInput
@@ -82,7 +81,7 @@ def make_volume_folder(paths: Paths, name: str) -> None:
 
 def anonymous_volume_name() -> str:
     """64 hex digits, as Docker names them."""
-    return secrets.token_hex(32)
+    return os.urandom(32).hex()
 
 
 def _point(paths: Paths, spec: MountSpec) -> MountPoint:

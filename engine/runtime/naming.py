@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 import re
-import secrets
 
 from engine.errors import InvalidInput
 
@@ -29,15 +29,24 @@ _NOUNS = (
 def new_id() -> str:
     """64 hex digits; the first twelve are not all decimal, or a shell could take them for a number."""
     while True:
-        container_id = secrets.token_hex(32)
+        container_id = os.urandom(32).hex()
         if not container_id[:12].isdecimal():
             return container_id
 
 
 def random_name(attempt: int = 0) -> str:
     """Two words, and from the third attempt a digit too, as there are only some thousand pairs."""
-    name = f"{secrets.choice(_ADJECTIVES)}_{secrets.choice(_NOUNS)}"
-    return name if attempt < 3 else f"{name}{secrets.randbelow(10 ** (attempt - 2))}"  # noqa: PLR2004 - three tries
+    name = f"{_any(_ADJECTIVES)}_{_any(_NOUNS)}"
+    return name if attempt < 3 else f"{name}{_below(10 ** (attempt - 2))}"  # noqa: PLR2004 - three tries
+
+
+def _any(words: list[str]) -> str:
+    return words[_below(len(words))]
+
+
+def _below(limit: int) -> int:
+    """A random number; ``random`` and ``secrets`` take as long to import as the rest of a name's making."""
+    return int.from_bytes(os.urandom(8), "big") % limit
 
 
 def check_name(name: str) -> str:

@@ -31,14 +31,11 @@ class Frames:
         """Kind and length of a frame whose body was not read yet: ``read`` may be cancelled in between."""
 
     @classmethod
-    async def open(cls, connection: socket.socket) -> Self:
-        """Take over ``connection``."""
-        return cls(*await asyncio.open_unix_connection(sock=connection, limit=_LIMIT))
-
-    @classmethod
-    async def connect(cls, path: str) -> Self:
-        """Connect to the supervisor that listens at ``path``; OSError if there is none."""
-        return cls(*await asyncio.open_unix_connection(path, limit=_LIMIT))
+    async def open(cls, connection: socket.socket, unsent: bytes = b"") -> Self:
+        """Take over ``connection``, on which ``unsent`` is left of what is being sent."""
+        reader, writer = await asyncio.open_unix_connection(sock=connection, limit=_LIMIT)
+        writer.write(unsent)
+        return cls(reader, writer)
 
     async def read(self) -> tuple[int, bytes] | None:
         """The next frame (kind, body); None when the other side is gone."""
@@ -97,6 +94,8 @@ class Session:
         self.tty = tty
         self._exit: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._over = False
+        self.again = False
+        """Once it is over: whether the container is started again, by its restart policy."""
 
     async def read(self) -> tuple[str, bytes] | None:
         """The next output, ("stdout" or "stderr", bytes); None when the process is over or detached."""
@@ -115,7 +114,9 @@ class Session:
                 return _STREAMS[kind], content
             if kind == wire.EXIT:
                 self._over = True
-                self._exit.set_result(msgspec.json.decode(content)["exit_code"])
+                end = msgspec.json.decode(content)
+                self.again = bool(end.get("again"))
+                self._exit.set_result(end["exit_code"])
             elif kind == wire.DETACHED:
                 self._over = True
         self._frames.close()
@@ -151,40 +152,6 @@ class Session:
         """Drop the connection; the process goes on."""
         self._over = True
         self._frames.close()
-
-
-async def request(socket_path: str, body: dict[str, Any]) -> Any:
-    """One request to a supervisor (see ``engine.shim.wire``); its JSON answer, or the error it names.
-
-    Raises OSError (ConnectionRefusedError, FileNotFoundError) when no supervisor listens there.
-    """
-    frames = await Frames.connect(socket_path)
-    try:
-        return await _ask(frames, body)
-    finally:
-        frames.close()
-
-
-async def attached(socket_path: str, body: dict[str, Any]) -> Session:
-    """A session from the request ``body``, whose op is attach, exec, wait or a held pause."""
-    frames = await Frames.connect(socket_path)
-    try:
-        answer = await _ask(frames, body)
-    except BaseException:
-        frames.close()
-        raise
-    return Session(frames, tty=bool(answer.get("tty")))
-
-
-async def _ask(frames: Frames, body: dict[str, Any]) -> Any:
-    await frames.send(wire.REQUEST, msgspec.json.encode({"version": wire.VERSION, **body}))
-    frame = await frames.read()
-    if frame is None:
-        raise ConnectionResetError("the supervisor ended before it answered")
-    kind, content = frame
-    if kind == wire.ERROR:
-        raise to_error(content)
-    return msgspec.json.decode(content)
 
 
 def to_error(content: bytes) -> errors.EngineError:

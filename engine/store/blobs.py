@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 from typing import TYPE_CHECKING
 
 from engine.errors import StoreFailure
@@ -30,7 +29,7 @@ class BlobStore:
         path = self._paths.blob(digest)
         if os.path.exists(path):
             return digest
-        temporary = f"{self._paths.staging}/blob-{secrets.token_hex(8)}"
+        temporary = f"{self._paths.staging}/blob-{os.urandom(8).hex()}"
         try:
             os.makedirs(self._paths.blobs, mode=0o700, exist_ok=True)
             os.makedirs(self._paths.staging, mode=0o700, exist_ok=True)

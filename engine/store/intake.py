@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
+from engine import loop
 from engine.errors import EngineError, InvalidArchive
 from engine.events import LayerProgress
 from engine.oci import digest as digests
@@ -134,6 +135,7 @@ class Intake:
 
 async def together(work: Iterable[Coroutine[Any, Any, dict[str, Any]]]) -> list[dict[str, Any]]:
     """The results of all, a processor each; the first failure cancels the others and is raised as itself."""
+    await loop.begin()
     turns = asyncio.Semaphore(os.cpu_count() or 1)
 
     async def in_turn(one: Coroutine[Any, Any, dict[str, Any]]) -> dict[str, Any]:

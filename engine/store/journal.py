@@ -17,7 +17,6 @@ import msgspec
 
 from engine.events import Event
 from engine.store.event_filter import check_filters, event_matches
-from engine.watch import Watch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -110,6 +109,8 @@ class JournalReader:
     """An async iterator of events; ``aclose`` gives its descriptors back, as does dropping it."""
 
     def __init__(self, path: str, wanted: EventFilter) -> None:
+        from engine.watch import Watch
+
         self._path = path
         self._wanted = wanted
         self._watch = Watch()

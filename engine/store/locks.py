@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import secrets
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -51,7 +50,7 @@ def staging(paths: Paths) -> Iterator[str]:
     and for the next sweep if the owner dies.
     """
     while True:
-        folder = f"{paths.staging}/{secrets.token_hex(8)}"
+        folder = f"{paths.staging}/{os.urandom(8).hex()}"
         try:
             os.makedirs(paths.staging, mode=0o700, exist_ok=True)
             os.mkdir(folder, mode=0o700)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -92,7 +91,7 @@ def output(path: str | None, fd: int | None) -> Iterator[int]:
         yield fd
         return
     in_place = os.path.exists(path) and not os.path.isfile(path)  # a device or a pipe
-    target = path if in_place else f"{path}.{secrets.token_hex(4)}.part"
+    target = path if in_place else f"{path}.{os.urandom(4).hex()}.part"
     flags = os.O_WRONLY | os.O_CLOEXEC | (0 if in_place else os.O_CREAT | os.O_EXCL)
     try:
         descriptor = os.open(target, flags, 0o644)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from typing import TYPE_CHECKING
 
+from engine import loop
 from engine.errors import EngineError
 from tuidock.cli import diagnostics, flags, output, spellings
 from tuidock.cli.command import PROGRAM, Command, Invocation, arity_problem
@@ -30,7 +30,7 @@ def main(argv: list[str], paths: Paths, spawner: socket.socket | None) -> int:
     """Run the command line ``argv`` (without the program's name and --root); returns the exit code."""
     try:
         return _main(argv, paths, spawner)
-    except (KeyboardInterrupt, asyncio.CancelledError):
+    except KeyboardInterrupt:
         return diagnostics.INTERRUPTED
     except BrokenPipeError:
         return diagnostics.PIPE_CLOSED
@@ -109,7 +109,7 @@ def _invocation(spelling: str, rest: list[str], command: Command) -> Invocation:
 
 def _run(command: Command, invocation: Invocation, paths: Paths, spawner: socket.socket | None) -> int:
     try:
-        return asyncio.run(_with_engine(command, invocation, paths, spawner))
+        return loop.run(_with_engine(command, invocation, paths, spawner))
     except EngineError as error:
         return diagnostics.engine_error(error, command)
     except flags.UsageError as error:
@@ -125,7 +125,7 @@ async def _with_engine(
 ) -> int:
     from engine.engine import Engine
 
-    engine = await Engine.open(paths, spawner=spawner)
+    engine = await Engine.open(paths, spawner, at_ease=False)
     try:
         return await command.run(engine, invocation)
     finally:

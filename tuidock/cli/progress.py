@@ -5,21 +5,22 @@ Everything goes to standard error, as BuildKit's does. Refuses to know where the
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import os
 import time
 from typing import TYPE_CHECKING
 
-from engine import events
+from engine import events, loop
 from tuidock.cli import diagnostics
 from tuidock.cli.units import short_digest
 from tuidock.sizes import human_size
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    import asyncio
+    from collections.abc import AsyncIterator, Callable
 
     from engine.events import Progress, ProgressFact
+    from tuidock.cli.progress_screen import Screen
 
 _TICK = 0.1
 
@@ -33,20 +34,49 @@ async def reporting(kind: str = "auto") -> AsyncIterator[Progress]:
     if kind == "plain" or (kind == "auto" and not os.isatty(diagnostics.STDERR)):
         yield Plain()
         return
-    from tuidock.cli.progress_screen import Screen
-
-    screen = Screen()
-    ticking = asyncio.ensure_future(_tick(screen.paint))
+    screen = _Ticking()
     try:
         yield screen
         screen.complete()
     finally:
-        ticking.cancel()
         screen.finish()
 
 
-async def _tick(paint: object) -> None:
-    while callable(paint):
+class _Ticking:
+    """The repainted block, which comes with the first fact: most verbs have none to tell."""
+
+    def __init__(self) -> None:
+        self._screen: Screen | None = None
+        self._ticking: asyncio.Task[None] | None = None
+
+    def __call__(self, fact: ProgressFact) -> None:
+        if self._screen is None:
+            from tuidock.cli.progress_screen import Screen
+
+            self._screen = Screen()
+        self._screen(fact)
+        if self._ticking is None and loop.begun():
+            import asyncio
+
+            self._ticking = asyncio.ensure_future(_tick(self._screen.paint))
+
+    def complete(self) -> None:
+        """Everything has gone well."""
+        if self._screen is not None:
+            self._screen.complete()
+
+    def finish(self) -> None:
+        """Paint what is last."""
+        if self._ticking is not None:
+            self._ticking.cancel()
+        if self._screen is not None:
+            self._screen.finish()
+
+
+async def _tick(paint: Callable[[], None]) -> None:
+    import asyncio
+
+    while True:
         await asyncio.sleep(_TICK)
         paint()
 

@@ -6,8 +6,8 @@ import resource
 
 import pytest
 
+from engine.runtime.dialing import request
 from engine.runtime.launcher import Launcher
-from engine.runtime.session import request
 from tests.engine.shim.conftest import finish
 from tests.support.supervisor import joined, kill
 

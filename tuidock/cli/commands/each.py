@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING
 
+from engine import loop
 from engine.errors import EngineError, NotFound
 from tuidock.cli import diagnostics, output
 
@@ -15,24 +15,31 @@ _AT_ONCE = 50
 
 
 async def each(
-    names: Iterable[str], do: Callable[[str], Awaitable[object]], *, forgive_missing: bool = False
+    names: Iterable[str],
+    do: Callable[[str], Awaitable[object]],
+    *,
+    forgive_missing: bool = False,
+    show_result: bool = False,
 ) -> int:
     """``await do(name)`` for all names at once, as Docker does: ten slow stops take as long as one.
 
-    Prints the names in the order given, each when it is done; returns the exit code.
+    Prints the names, or what ``do`` gave, in the order given, each when it is done; returns the exit code.
     """
+    await loop.begin()
+    import asyncio
+
     limit = asyncio.Semaphore(_AT_ONCE)
 
-    async def limited(name: str) -> None:
+    async def limited(name: str) -> object:
         async with limit:
-            await do(name)
+            return await do(name)
 
     tasks = {name: asyncio.ensure_future(limited(name)) for name in dict.fromkeys(names)}
     code = 0
     try:
         for name, task in tasks.items():
             try:
-                await task
+                result = await task
             except NotFound as error:
                 diagnostics.engine_error(error)
                 code = code if forgive_missing else diagnostics.FAILED
@@ -40,7 +47,7 @@ async def each(
                 diagnostics.engine_error(error)
                 code = diagnostics.FAILED
             else:
-                output.line(name)
+                output.line(str(result) if show_result else name)
     finally:
         for task in tasks.values():
             task.cancel()

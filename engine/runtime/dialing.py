@@ -1,0 +1,87 @@
+"""Owns asking a live supervisor: connects, says the first word, and only then waits, with an event loop.
+
+Refuses to carry what a session brings after the answer: that is ``engine.runtime.session``, imported, like
+asyncio, while the supervisor is at work.
+"""
+
+from __future__ import annotations
+
+import socket
+import time
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from engine import loop
+from engine.shim import wire
+
+if TYPE_CHECKING:
+    from engine.runtime.session import Frames, Session
+
+_CROWDED_SECONDS = 10.0
+_STEP = 0.005
+
+
+async def request(socket_path: str, body: dict[str, Any]) -> Any:
+    """One request to a supervisor (see ``engine.shim.wire``); its JSON answer, or the error it names.
+
+    Raises OSError (ConnectionRefusedError, FileNotFoundError) when no supervisor listens there.
+    """
+    frames, answer = await _asked(socket_path, body)
+    frames.close()
+    return answer
+
+
+async def attached(socket_path: str, body: dict[str, Any]) -> Session:
+    """A session from the request ``body``, whose op is attach, exec, wait or a held pause."""
+    frames, answer = await _asked(socket_path, body)
+    from engine.runtime.session import Session
+
+    return Session(frames, tty=bool(answer.get("tty")))
+
+
+async def _asked(socket_path: str, body: dict[str, Any]) -> tuple[Frames, Any]:
+    connection = await _connected(socket_path)
+    word = wire.pack(wire.REQUEST, msgspec.json.encode({"version": wire.VERSION, **body}))
+    try:
+        unsent = word[connection.send(word) :]
+    except OSError as error:
+        connection.close()
+        raise ConnectionResetError(error.errno, "the supervisor ended before it was asked") from error
+    await loop.begin()
+    from engine.runtime.session import Frames, to_error
+
+    frames = await Frames.open(connection, unsent)
+    try:
+        frame = await frames.read()
+    except BaseException:
+        frames.close()
+        raise
+    if frame is not None and frame[0] != wire.ERROR:
+        return frames, msgspec.json.decode(frame[1])
+    frames.close()
+    if frame is None:
+        raise ConnectionResetError("the supervisor ended before it answered")
+    raise to_error(frame[1])
+
+
+async def _connected(socket_path: str) -> socket.socket:
+    """A connection to who listens at ``socket_path``, after its turn in a crowd of others."""
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+    end = time.monotonic() + _CROWDED_SECONDS
+    while True:
+        try:
+            connection.connect(socket_path)
+        except BlockingIOError:  # unix(7): the listener's queue is full
+            if time.monotonic() > end:
+                connection.close()
+                raise
+        except BaseException:
+            connection.close()
+            raise
+        else:
+            return connection
+        await loop.begin()
+        import asyncio
+
+        await asyncio.sleep(_STEP)
