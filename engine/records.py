@@ -16,11 +16,21 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     """Base of every record: frozen, keyword only, and JSON by msgspec."""
 
 
+class HealthResult(Record, frozen=True, kw_only=True):
+    """One check; ``exit_code`` -1: it could not be run, or took too long."""
+
+    start: int
+    end: int
+    exit_code: int
+    output: str = ""
+
+
 class HealthState(Record, frozen=True, kw_only=True):
-    """``status`` is none, starting, healthy or unhealthy."""
+    """``status`` is none, starting, healthy or unhealthy; ``log`` the last results, oldest first."""
 
     status: str = "none"
     failing_streak: int = 0
+    log: tuple[HealthResult, ...] = ()
 
 
 class ContainerState(Record, frozen=True, kw_only=True):
@@ -136,6 +146,13 @@ class RemovedImage(Record, frozen=True, kw_only=True):
     deleted: tuple[str, ...] = ()
 
 
+class Change(Record, frozen=True, kw_only=True):
+    """One path where a container differs from its image: ``kind`` is A added, C changed, D deleted."""
+
+    kind: str
+    path: str
+
+
 class Pruned(Record, frozen=True, kw_only=True):
     """What a prune removed and how many bytes that freed."""
 
@@ -184,12 +201,34 @@ class LogChunk(Record, frozen=True, kw_only=True):
     content: bytes
 
 
-class Process(Record, frozen=True, kw_only=True):
-    """One row of ``top``."""
+class ProcessTable(Record, frozen=True, kw_only=True):
+    """What ``top`` shows: ps(1)'s titles, and a row of as many texts for each process."""
 
-    pid: int
-    user: str
-    command: str
+    titles: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+class ContainerStats(Record, frozen=True, kw_only=True):
+    """What one container uses; ``cpu_percent`` is of one CPU, the counters are of its whole life."""
+
+    id: str
+    name: str
+    time: int
+    running: bool
+    cpu_percent: float = 0.0
+    memory: int = 0
+    memory_limit: int = 0
+    """The machine's memory where the container has no limit; 0 if it does not run."""
+    network_received: int = 0
+    network_sent: int = 0
+    block_read: int = 0
+    block_written: int = 0
+    pids: int = 0
+
+    @property
+    def memory_percent(self) -> float:
+        """Of the limit."""
+        return 100.0 * self.memory / self.memory_limit if self.memory_limit else 0.0
 
 
 class Job(Record, frozen=True, kw_only=True):

@@ -12,17 +12,15 @@ from engine.containers import creation, running, stopping
 from engine.containers.deletion import delete_container
 from engine.containers.folding import current, seen
 from engine.containers.parts import Parts
-from engine.containers.supervision import ask, settle
+from engine.containers.supervision import ask, restarting, settle
 from engine.errors import Conflict, InvalidInput, NotFound
 from engine.events import ignore_progress
 from engine.records import Pruned
-from engine.runtime.cgroups import procs_file, read_host
 from engine.runtime.claim import claimed, until_claimable
 from engine.runtime.filters import check_filters, check_prune_filters, is_pruned, select
 from engine.runtime.inspection import inspect_container
 from engine.runtime.liveness import open_supervisor
 from engine.runtime.naming import check_name
-from engine.runtime.top import processes
 from engine.shim.lock import lock_holder
 from engine.store.container_records import RUNNING
 
@@ -34,14 +32,18 @@ if TYPE_CHECKING:
         AttachOptions,
         CommitOptions,
         ContainerFilter,
+        CopyFromOptions,
+        CopyToOptions,
         CreateOptions,
         ExecOptions,
         LogOptions,
         PruneOptions,
         RemoveContainerOptions,
+        StatsOptions,
+        UpdateOptions,
     )
     from engine.paths import Paths
-    from engine.records import Container, Image, LogChunk, Process
+    from engine.records import Change, Container, ContainerStats, Image, LogChunk, ProcessTable
     from engine.runtime.attachment import Attachments
     from engine.runtime.launcher import Launcher
     from engine.runtime.session import Session
@@ -99,14 +101,34 @@ class Containers:
         async for chunk in read_log(*log, options, lock, supervisor):
             yield chunk
 
-    async def top(self, reference: str) -> tuple[Process, ...]:
-        """The container's processes."""
+    async def top(self, reference: str, arguments: tuple[str, ...] = ()) -> ProcessTable:
+        """The container's processes as ps(1) shows them with ``arguments``; without them as ``ps -ef``."""
+        from engine.runtime.cgroups.usage import read_members
+        from engine.runtime.top import pids_of, process_table
+
         container = await self.get(reference)
         if not container.state.running:
             reason = f"container {container.id} is not running"
             raise Conflict("container", container.name, reason, remedy=f"tuidock start {container.name}")
-        file = procs_file(read_host(), container.id)
-        return () if file is None else processes(file)
+        if container.state.status == "restarting":
+            raise restarting(container)
+        self._parts.announce("top", container)
+        return await process_table(
+            pids_of(read_members(self._paths.container_bundle(container.id))), arguments
+        )
+
+    async def stats(self, wanted: StatsOptions) -> AsyncIterator[tuple[ContainerStats, ...]]:
+        """What containers use: one tuple at once, and with ``stream`` another one every interval."""
+        from engine.containers.statistics import stats
+
+        async for found in stats(self._parts, wanted):
+            yield found
+
+    async def update(self, reference: str, wanted: UpdateOptions) -> tuple[str, ...]:
+        """Change the container's limits, of a running one at once; warnings of what cannot be given."""
+        from engine.containers.limits import update
+
+        return await update(self._parts, reference, wanted)
 
     # -- lives -----------------------------------------------------------------------------------
     async def create(self, options: CreateOptions, progress: Progress = ignore_progress) -> Container:
@@ -164,9 +186,11 @@ class Containers:
         """Thaw all processes of the container."""
         await stopping.pause(self._parts, reference, frozen=False)
 
-    async def wait(self, reference: str) -> int:
-        """The exit code, once the container has ended."""
-        return await stopping.wait(self._parts, reference)
+    async def wait(self, reference: str, condition: str = "") -> int:
+        """The exit code, once the container does not run, or ``condition`` (next-exit, removed) holds."""
+        from engine.containers import waiting
+
+        return await waiting.wait(self._parts, reference, condition)
 
     # -- names and ends --------------------------------------------------------------------------
     async def rename(self, reference: str, name: str) -> None:
@@ -184,11 +208,26 @@ class Containers:
     async def remove(self, reference: str, options: RemoveContainerOptions) -> None:
         """Remove the container; a running one only with ``force``, which kills it."""
         container = await self.get(reference)
-        if container.state.running:
-            if not options.force:
-                raise _running(container)
-            await stopping.force_end(self._parts, container)
-        await self._delete(container, volumes=options.volumes or container.options.auto_remove)
+        while True:
+            if container.state.running:
+                if not options.force:
+                    raise _running(container)
+                await stopping.force_end(self._parts, container)
+            try:
+                await self._delete(container, volumes=options.volumes or container.options.auto_remove)
+            except BlockingIOError:  # it is being started, or removed: what becomes of that decides
+                await until_claimable(self._paths.container(container.id), _CLAIM_SECONDS)
+                container = await self._unless_removed(container)
+            else:
+                return
+
+    async def _unless_removed(self, container: Container) -> Container:
+        """The container as it is now; Conflict if another process has just removed it."""
+        try:
+            return await self.get(container.id)
+        except NotFound as error:
+            reason = f"removal of container {container.name} is already in progress"
+            raise Conflict("container", container.name, reason) from error
 
     async def prune(self, options: PruneOptions) -> Pruned:
         """Remove all containers that do not run and fit the filters (until, label)."""
@@ -199,7 +238,10 @@ class Containers:
             if fresh is None or fresh.container.state.running or fresh.desired == RUNNING:
                 continue  # the last: it has ended, and what it held could not be given back
             if is_pruned(fresh.container, options.filters, now):
-                reclaimed += await self._delete(fresh.container, volumes=False)
+                try:
+                    reclaimed += await self._delete(fresh.container, volumes=False)
+                except (BlockingIOError, Conflict):
+                    continue  # somebody starts it, or removes it
                 removed.append(fresh.container.id)
         return Pruned(removed=tuple(removed), reclaimed=reclaimed)
 
@@ -216,7 +258,30 @@ class Containers:
 
         await snapshots.export(self._parts, reference, fd)
 
+    async def copy_from(
+        self, reference: str, options: CopyFromOptions, progress: Progress = ignore_progress
+    ) -> int:
+        """Copy a path of the container, running or not, to the host; the bytes of the archive that did it."""
+        from engine.containers import copying
+
+        return await copying.copy_from(self._parts, reference, options, progress)
+
+    async def copy_to(
+        self, reference: str, options: CopyToOptions, progress: Progress = ignore_progress
+    ) -> int:
+        """Copy files of the host, or a tar, into the container, running or not; the bytes of the archive."""
+        from engine.containers import copying
+
+        return await copying.copy_to(self._parts, reference, options, progress)
+
+    async def diff(self, reference: str) -> tuple[Change, ...]:
+        """What the container's tree has that its image has not, and the other way round, by path."""
+        from engine.containers import snapshots
+
+        return await snapshots.diff(self._parts, reference)
+
     async def _delete(self, container: Container, *, volumes: bool) -> int:
+        """Bytes freed; BlockingIOError while another process starts or removes it."""
         await settle(self._parts, container)
         folder = self._paths.container(container.id)
         await until_claimable(folder, _CLAIM_SECONDS)
@@ -227,9 +292,6 @@ class Containers:
                 return await delete_container(self._parts, container, volumes=volumes)
         except FileNotFoundError:  # it was --rm, or somebody else was faster: what is left is the record
             return await delete_container(self._parts, container, volumes=volumes)
-        except BlockingIOError as error:
-            reason = f"container {container.name} is being started or removed by another process"
-            raise Conflict("container", container.name, reason) from error
 
     def _ancestors(self, references: tuple[str, ...]) -> frozenset[str]:
         found: set[str] = set()
@@ -245,9 +307,8 @@ class Containers:
 
 
 def _running(container: Container) -> Conflict:
-    paused = container.state.status == "paused"
-    state = "paused" if paused else "running"
-    advice = "unpause and then stop" if paused else "stop"
+    state = container.state.status
+    advice = "unpause and then stop" if state == "paused" else "stop"
     return Conflict(
         "container",
         container.name,

@@ -13,25 +13,29 @@ import msgspec
 
 from engine.containers.deletion import delete_container
 from engine.containers.folding import current, refreshed
+from engine.containers.limits import adapted_options
 from engine.containers.sharing import with_peer_ids
+from engine.containers.users import with_id_map
 from engine.errors import Conflict, InvalidInput, NotFound
 from engine.events import Message, ignore_progress
 from engine.oci import platform as platforms
 from engine.records import Container, MountPoint
 from engine.runtime.bundle import layer_trees
 from engine.runtime.capabilities import capability_names
-from engine.runtime.cgroups import check_resources, read_host
 from engine.runtime.config import container_config, port_specs
 from engine.runtime.init import find_init
 from engine.runtime.initlayer import make_container_folder
 from engine.runtime.mountpoints import make_bind_sources, make_volume_folder, mount_points
 from engine.runtime.namespaces import PEER, check_modes
 from engine.runtime.naming import check_name, new_id, random_name
+from engine.runtime.supervision import check_health, check_restart
+from engine.runtime.userns import check_userns
 from engine.store.locks import staging, store_failure
 
 if TYPE_CHECKING:
     from engine.containers.parts import Parts
     from engine.events import Progress
+    from engine.oci.config import ContainerConfig
     from engine.options import CreateOptions
     from engine.records import Image
 
@@ -44,7 +48,8 @@ async def create(parts: Parts, options: CreateOptions, progress: Progress) -> Co
     image = find_image(parts, options.image)
     config = container_config(image.config, options)
     _check_platform(image, options)
-    await _check(parts, options)
+    await _check(parts, options, config)
+    options = adapted_options(options, progress)
     port_specs(options, config.exposed_ports)
     options = await with_peer_ids(parts, options)
     if name is not None:
@@ -63,7 +68,8 @@ async def create(parts: Parts, options: CreateOptions, progress: Progress) -> Co
         mounts=points,
     )
     try:
-        container = _insert(parts, container, image, named=name is not None)
+        with with_id_map(parts, container) as mapped:
+            container = _insert(parts, mapped, image, named=name is not None)
         await _make_or_delete(parts, container, layer_trees(parts.paths, image.chain_ids), progress)
     except BaseException:
         for folder in reversed(made):
@@ -87,22 +93,17 @@ def find_image(parts: Parts, reference: str) -> Image:
         raise missing from error
 
 
-async def _check(parts: Parts, options: CreateOptions) -> None:
+async def _check(parts: Parts, options: CreateOptions, config: ContainerConfig) -> None:
     capability_names(options.cap_add, options.cap_drop, privileged=options.privileged)
-    check_resources(options.resources, read_host())
     check_modes(options)
+    check_userns(options)
     await parts.networks.check(options.network)
     if options.network.startswith(PEER):
         await current(parts, options.network.removeprefix(PEER))
     if options.init:
         find_init()
-    if options.restart.name != "no" or options.health is not None:
-        what = "a restart policy" if options.restart.name != "no" else "a health check"
-        raise InvalidInput(
-            "",
-            f"{what} is not supported by this version",
-            remedy="let systemd or cron look after it",
-        )
+    check_restart(options.restart, auto_remove=options.auto_remove)
+    check_health(config.healthcheck)
 
 
 def _check_platform(image: Image, options: CreateOptions) -> None:

@@ -6,18 +6,19 @@ One process wins a start: it holds the claim from the check to the supervisor's 
 from __future__ import annotations
 
 import os
+import time
 from typing import TYPE_CHECKING, Any
 
 from engine.containers.creation import make_folders
 from engine.containers.folding import current
 from engine.containers.sharing import peers_of
-from engine.containers.supervision import GONE, not_running, settle
+from engine.containers.supervision import GONE, not_running, restarting, settle
 from engine.errors import CommandNotExecutable, CommandNotFound, Conflict, EngineError, InvalidInput, NotFound
 from engine.records import Container, ContainerState
 from engine.runtime.bundle import Surroundings, container_bundle
 from engine.runtime.capabilities import capability_bits, capability_names, capability_sets
 from engine.runtime.cgroups import read_host
-from engine.runtime.claim import claimed
+from engine.runtime.claim import claimed, until_claimable
 from engine.runtime.config import override_env, port_specs, process_env
 from engine.runtime.dialing import attached
 from engine.runtime.init import find_init
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from engine.runtime.session import Session
     from engine.store.container_records import Row
 
+_CLAIM_SECONDS = 30.0
 _EXIT_CODES = ((CommandNotFound, 127), (CommandNotExecutable, 126), (EngineError, 128))
 
 
@@ -43,26 +45,28 @@ async def start(
 ) -> Session | None:
     """Start the container; with ``options`` attached before its first instruction.
 
-    One that runs already is left alone (and attached to). Conflict while another process starts it.
+    One that runs already, or that another process has just started, is left alone (and attached to).
     """
     row = await current(parts, reference)
     await settle(parts, row.container)
     if row.desired == CREATED and not os.path.isdir(parts.paths.container(row.container.id)):
         await make_folders(parts, row.container, _lower(parts, row))
-    try:
-        with claimed(parts.paths.container(row.container.id)):
-            row = await current(parts, row.container.id)
-            if not row.container.state.running:
-                return await _start_claimed(parts, row, options, size)
-    except BlockingIOError as error:
-        raise Conflict(
-            "container",
-            row.container.name,
-            f"container {row.container.name} is being started or removed by another process",
-            remedy="look again in a moment: tuidock ps -a",
-        ) from error
-    except FileNotFoundError as error:
-        raise NotFound("container", reference) from error
+    folder, end = parts.paths.container(row.container.id), time.monotonic() + _CLAIM_SECONDS
+    while True:
+        try:
+            with claimed(folder):
+                row = await current(parts, row.container.id)
+                if not row.container.state.running:
+                    return await _start_claimed(parts, row, options, size)
+        except BlockingIOError as error:  # another process starts, folds or removes it: let it
+            if time.monotonic() > end:
+                raise _busy(row.container) from error
+            await until_claimable(folder, end - time.monotonic())
+        except (FileNotFoundError, NotFound) as error:
+            reason = "container is marked for removal and cannot be started"
+            raise Conflict("container", row.container.name, reason) from error
+        else:
+            break
     if row.container.state.status == "paused":
         raise Conflict(
             "container",
@@ -71,6 +75,15 @@ async def start(
             remedy=f"tuidock unpause {row.container.name}",
         )
     return None if options is None else await attach(parts, row.container.id, options)
+
+
+def _busy(container: Container) -> Conflict:
+    return Conflict(
+        "container",
+        container.name,
+        f"container {container.name} is being started or removed by another process",
+        remedy="look again in a moment: tuidock ps -a",
+    )
 
 
 async def attach(parts: Parts, reference: str, options: AttachOptions) -> Session:
@@ -83,6 +96,9 @@ async def attach(parts: Parts, reference: str, options: AttachOptions) -> Sessio
             "You cannot attach to a paused container, unpause it first",
             remedy=f"tuidock unpause {container.name}",
         )
+    if container.state.status == "restarting":
+        reason = "You cannot attach to a restarting container, wait until it is running"
+        raise Conflict("container", container.name, reason)
     if not container.state.running:
         raise not_running(container, "You cannot attach to a stopped container, start it first")
     stdin = options.stdin and container.options.stdin_open
@@ -106,6 +122,8 @@ async def execute(parts: Parts, reference: str, options: ExecOptions) -> Session
     container = (await current(parts, reference)).container
     if not container.state.running:
         raise not_running(container, f"container {container.id} is not running")
+    if container.state.status == "restarting":
+        raise restarting(container)
     hostname = container_hostname(container)
     env = override_env(process_env(container.config, hostname, tty=options.tty), options.env)
     body: dict[str, Any] = {
@@ -191,7 +209,7 @@ def _surroundings(
     container = row.container
     peer = parts.records.get(attachment.files_of) if attachment.files_of else None
     return Surroundings(
-        cgroups=read_host(),
+        cgroups=read_host(container.options.resources),
         lower=_lower(parts, row),
         hostname=container_hostname(peer.container if peer else container),
         attachment=attachment,

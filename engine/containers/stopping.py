@@ -1,4 +1,4 @@
-"""Owns signals and ends: stop, kill, pause, wait; a container's end is what its supervisor says it is.
+"""Owns signals and ends: stop, kill, pause; a container's end is what its supervisor says it is.
 
 Refuses to look at pids: signals go through the supervisor, which holds its init by descriptor.
 """
@@ -32,9 +32,9 @@ async def stop(parts: Parts, reference: str, timeout: int | None, signal_name: s
         timeout = container.config.stop_timeout
     seconds = DEFAULT_TIMEOUT if timeout is None else timeout
     parts.records.set_stopped_by_user(container.id)
-    await _send(parts, container, number)
+    await _send(parts, container, number, final=True)
     if await wait_end(parts, container, None if seconds < 0 else float(seconds)) is None:
-        await _send(parts, container, signal.SIGKILL)
+        await _send(parts, container, signal.SIGKILL, final=True)
         await _require_end(parts, container)
     parts.announce("stop", container)
 
@@ -49,9 +49,11 @@ async def kill(parts: Parts, reference: str, signal_name: str) -> None:
             container.name,
             f"cannot kill container: {reference}: container {container.id} is not running",
         )
-    if number in {signal.SIGKILL, stop_signal(container)}:
+    final = number in {signal.SIGKILL, stop_signal(container)}
+    if final or container.options.restart.name != "no":
         parts.records.set_stopped_by_user(container.id)
-    await _send(parts, container, number)
+    # As Docker has it: where no stop signal is named, any signal may be meant as the end.
+    await _send(parts, container, number, final=final or not container.config.stop_signal)
     if number == signal.SIGKILL:
         await _require_end(parts, container)
 
@@ -66,18 +68,9 @@ async def pause(parts: Parts, reference: str, *, frozen: bool) -> None:
     parts.announce(verb, container)
 
 
-async def wait(parts: Parts, reference: str) -> int:
-    """The exit code, once the container does not run (any more)."""
-    container = (await current(parts, reference)).container
-    if not container.state.running:
-        return container.state.exit_code
-    code = await wait_end(parts, container, None)
-    return 0 if code is None else code
-
-
 async def force_end(parts: Parts, container: Container) -> None:
     """SIGKILL, and wait until the container has ended."""
-    await _send(parts, container, signal.SIGKILL)
+    await _send(parts, container, signal.SIGKILL, final=True)
     await _require_end(parts, container)
 
 
@@ -91,9 +84,10 @@ async def _require_end(parts: Parts, container: Container) -> None:
         )
 
 
-async def _send(parts: Parts, container: Container, number: int) -> None:
+async def _send(parts: Parts, container: Container, number: int, *, final: bool) -> None:
+    """``final``: no restart policy may start it again."""
     try:
-        await ask(parts, container, {"op": "signal", "signal": number})
+        await ask(parts, container, {"op": "signal", "signal": number, "stopped": True, "cancel": final})
         if container.state.status == "paused" and number != signal.SIGKILL:
             await ask(parts, container, {"op": "unpause"})  # or it could not obey
     except (Conflict, ProcessLookupError):

@@ -24,6 +24,7 @@ from engine.runtime.config import process_env
 from engine.runtime.mounts import device_nodes, mount_plan, shared_memory
 from engine.runtime.namespaces import Namespaces
 from engine.runtime.signals import signal_number
+from engine.runtime.supervision import health_bundle, restart_bundle
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,8 +33,7 @@ if TYPE_CHECKING:
     from engine.records import Container
 
 VERSION = 1
-_SYSCTLS = {"net.ipv4.ip_unprivileged_port_start": "0", "net.ipv4.ping_group_range": "0 2147483647"}
-"""Docker's, for a network namespace of one's own: any user may bind port 80 and ping."""
+_MOST_GROUPS = 2147483647
 
 
 class Surroundings(Record, frozen=True, kw_only=True):
@@ -71,16 +71,28 @@ def container_bundle(paths: Paths, container: Container, around: Surroundings) -
         "joins": [msgspec.to_builtins(join) for join in around.namespaces.joins],
         "hostname": around.hostname if "uts" in around.namespaces.new else "",
         "domainname": options.domainname,
-        "sysctls": dict(_SYSCTLS) if around.attachment.new_namespace else {},
+        "sysctls": {**_sysctls(container, around), **options.sysctls},
+        "userns": _userns(container),
         **_view(paths, container, around),
         "process": process,
         "init_path": around.init_path,
         "cgroup": _cgroup(container, around),
         "network": around.attachment.bundle,
         "stop_signal": stop_signal(container),
+        "restart": restart_bundle(options.restart),
+        "health": health_bundle(container.config),
         "exec_defaults": {
             name: process[name]
-            for name in ("env", "user", "cwd", "groups", "capabilities", "no_new_privileges", "rlimits")
+            for name in (
+                "env",
+                "user",
+                "cwd",
+                "groups",
+                "capabilities",
+                "no_new_privileges",
+                "rlimits",
+                "oom_score_adj",
+            )
         },
     }
 
@@ -91,6 +103,23 @@ def _cgroup(container: Container, around: Surroundings) -> dict[str, object]:
     return plan.bundle()
 
 
+def _userns(container: Container) -> dict[str, Any] | None:
+    ranges = container.options.id_map
+    return {"map": [[one.container, one.host, one.size] for one in ranges]} if ranges else None
+
+
+def _sysctls(container: Container, around: Surroundings) -> dict[str, str]:
+    """Docker's, for a network namespace of one's own: any user may bind port 80 and ping."""
+    if not around.attachment.new_namespace:
+        return {}
+    mapped = container.options.id_map
+    last_group = mapped[0].size - 1 if mapped else _MOST_GROUPS
+    return {
+        "net.ipv4.ip_unprivileged_port_start": "0",
+        "net.ipv4.ping_group_range": f"0 {min(last_group, _MOST_GROUPS)}",
+    }
+
+
 def _view(paths: Paths, container: Container, around: Surroundings) -> dict[str, Any]:
     options, peer = container.options, around.namespaces.join("ipc")
     plan = mount_plan(
@@ -99,11 +128,16 @@ def _view(paths: Paths, container: Container, around: Surroundings) -> dict[str,
         container.mounts,
         engine_files(paths, around.attachment.files_of or container.id),
         privileged=options.privileged,
-        shm=shared_memory(options.ipc, (peer.pid, peer.start_time) if peer else None),
+        shm=shared_memory(options.ipc, (peer.pid, peer.start_time) if peer else None, size=options.shm_size),
         systempaths_unconfined=options.systempaths_unconfined,
     )
+    own = {point.source for point in container.mounts if point.type == "volume"}
+    own.update(engine_files(paths, around.attachment.files_of or container.id).values())
     return {
-        "mounts": [msgspec.to_builtins(mount) for mount in plan.mounts],
+        "mounts": [
+            {**msgspec.to_builtins(mount), "idmapped": bool(options.id_map) and mount.source in own}
+            for mount in plan.mounts
+        ],
         "devices": device_nodes(around.host_devices),
         "masked_paths": list(plan.masked_paths),
         "readonly_paths": list(plan.readonly_paths),
@@ -135,8 +169,8 @@ def process_of(container: Container, around: Surroundings) -> dict[str, Any]:
         "groups": list(options.group_add),
         "capabilities": capability_sets(capability_bits(names)),
         "no_new_privileges": options.no_new_privileges,
-        "rlimits": [],
-        "oom_score_adj": None,
+        "rlimits": [[limit.name, limit.soft, limit.hard] for limit in options.resources.ulimits],
+        "oom_score_adj": options.oom_score_adj,
         "init": options.init,
     }
 

@@ -58,6 +58,8 @@ def final_state(facts: Facts, last: ContainerState, now: int, booted: int) -> Co
         return msgspec.structs.replace(
             last, status="created", pid=0, pid_start_time=0, error="the start was interrupted"
         )
+    if state.status == "restarting":  # between two runs: the end of the last one is known
+        return msgspec.structs.replace(state, status="exited", pid=0, pid_start_time=0)
     if state.status == "exited":
         return msgspec.structs.replace(state, pid=0, pid_start_time=0)
     return msgspec.structs.replace(

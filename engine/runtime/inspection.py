@@ -75,7 +75,15 @@ def _state(container: Container) -> dict[str, Any]:
         shown["Health"] = {
             "Status": state.health.status,
             "FailingStreak": state.health.failing_streak,
-            "Log": [],
+            "Log": [
+                {
+                    "Start": to_rfc3339(result.start),
+                    "End": to_rfc3339(result.end),
+                    "ExitCode": result.exit_code,
+                    "Output": result.output,
+                }
+                for result in state.health.log
+            ],
         }
     return shown
 

@@ -37,6 +37,7 @@ def reap(arguments: dict, _fds: list[int]) -> dict:  # type: ignore[type-arg]  #
 def _bury(bundle: dict) -> list[str]:  # type: ignore[type-arg]
     facts = _read(bundle["state_path"])
     recorded = facts.get("status") == "exited"
+    ended = facts.get("status") == "restarting"  # it had told the end of its last run
     groups = (bundle.get("cgroup") or {}).get("kill", ())
     if not recorded:
         cgroup.thaw(groups)
@@ -44,10 +45,12 @@ def _bury(bundle: dict) -> list[str]:  # type: ignore[type-arg]
     left = cgroup.destroy(groups)
     netlink_send.send_all((bundle.get("network") or {}).get("teardown", []))
     if not recorded and facts:
-        facts.update(status="exited", pid=0, pid_start_time=0, exit_code=_DIED, finished_at=time_ns())
-        facts["error"] = "supervisor died"
+        facts.update(status="exited", pid=0, pid_start_time=0, error="supervisor died")
+        if not ended:
+            facts.update(exit_code=_DIED, finished_at=time_ns())
         state.write_facts(bundle["state_path"], facts, durable=True)
-        _tell(bundle, "die", exitCode=str(_DIED))
+        if not ended:
+            _tell(bundle, "die", exitCode=str(_DIED))
     if bundle.get("auto_remove") and (facts or recorded):
         for path in bundle.get("remove_paths", ()):
             if path != bundle["run_dir"]:

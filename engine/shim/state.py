@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import json
 import os
 from time import time_ns
 
 _FACTS_SIZE = 512
+_ROTATE_AT = 1 << 20
 _LINE_LIMIT, _VALUE_LIMITS = 4096, (512, 128, 64)
 """In bytes, that of ``engine.store.journal``; and in characters, each of which JSON makes six at most."""
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -38,11 +40,17 @@ def _replace(path: str, content: bytes, *, durable: bool) -> None:
 
 
 def write_facts(path: str, facts: dict, *, durable: bool) -> None:  # type: ignore[type-arg]
-    """As ``write_json``, for a state.json: padded, so that on a full disk the next facts fit over these."""
+    """As ``write_json``, for a state.json: padded, so that on a full disk the next facts fit over these.
+
+    There a health's results, which may be long, are given up for the rest.
+    """
     try:
         _replace(path, json.dumps(facts).encode().ljust(_FACTS_SIZE), durable=durable)
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT) or not _overwrite(path, facts):
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        brief = {**facts, "health": {**facts["health"], "log": []}} if facts.get("health") else facts
+        if not _overwrite(path, brief):
             raise
 
 
@@ -87,8 +95,20 @@ def append_event(bundle: dict, action: str, **attributes: str) -> None:  # type:
     fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
     try:
         os.write(fd, _event_line(event))
+        if os.fstat(fd).st_size > _ROTATE_AT:  # health checks write while no engine runs
+            _rotate(fd, path)
     finally:
         os.close(fd)
+
+
+def _rotate(fd: int, path: str) -> None:
+    """Move the journal ``fd`` to ``path``.1, once, by the rules of ``engine.store.journal``."""
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if os.path.samestat(os.stat(path), os.fstat(fd)):
+            os.rename(path, f"{path}.1")
+    except OSError:
+        pass  # another writer does it
 
 
 def _event_line(event: dict) -> bytes:  # type: ignore[type-arg]

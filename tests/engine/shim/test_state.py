@@ -108,3 +108,13 @@ def test_an_event_with_long_labels_is_one_line_that_readers_take(tmp_path, label
         ("n", "3"),
         ("n", "4"),
     ]
+
+
+def test_a_journal_that_got_long_is_renamed_and_begun_again(tmp_path):
+    path = tmp_path / "events.jsonl"
+    path.write_bytes(b"x" * (1 << 20))
+    bundle = {"events_path": str(path), "id": "a" * 64}
+    state.append_event(bundle, "start")
+    state.append_event(bundle, "die")
+    assert (tmp_path / "events.jsonl.1").read_bytes().count(b'"start"') == 1
+    assert path.read_bytes().count(b"\n") == 1

@@ -68,6 +68,9 @@ async def _attach(engine: Engine, invocation: Invocation) -> int:
             "cannot attach to a stopped container, start it first",
             remedy=f"tuidock start -ai {container.name}",
         )
+    if container.state.status == "restarting":
+        reason = "cannot attach to a restarting container, wait until it is running"
+        raise Conflict("container", container.name, reason)
     if container.state.status == "paused":
         raise Conflict("container", container.name, "cannot attach to a paused container, unpause it first")
     stdin = not invocation.switch("no-stdin") and container.options.stdin_open

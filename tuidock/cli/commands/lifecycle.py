@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from engine.errors import EngineError
 from engine.options import RemoveContainerOptions
-from tuidock.cli import diagnostics, output
 from tuidock.cli.command import Command, Invocation
 from tuidock.cli.commands.each import each
 from tuidock.cli.flags import number, switch, text
@@ -16,6 +14,7 @@ if TYPE_CHECKING:
 
 _SEVERAL = "CONTAINER [CONTAINER...]"
 _SIGNAL = text("signal", "Signal to send to the container", "s")
+_CONDITION = text("condition", 'Condition to wait for ("not-running", "next-exit", "removed")')
 _TIMEOUT = number("timeout", "Seconds to wait before killing the container", "t", aliases=("time",))
 
 
@@ -45,14 +44,11 @@ async def _unpause(engine: Engine, invocation: Invocation) -> int:
 
 
 async def _wait(engine: Engine, invocation: Invocation) -> int:
-    code = 0
-    for name in invocation.arguments:
-        try:
-            output.line(str(await engine.containers.wait(name)))
-        except EngineError as error:
-            diagnostics.engine_error(error)
-            code = diagnostics.FAILED
-    return code
+    condition = invocation.text("condition")
+    # All at once: an exit that comes while another container is waited for is not missed.
+    return await each(
+        invocation.arguments, lambda name: engine.containers.wait(name, condition), show_result=True
+    )
 
 
 async def _remove(engine: Engine, invocation: Invocation) -> int:
@@ -74,7 +70,7 @@ KILL = Command(usage=f"[OPTIONS] {_SEVERAL}", run=_kill, flags=(_SIGNAL,), fewes
 RESTART = Command(usage=f"[OPTIONS] {_SEVERAL}", run=_restart, flags=(_TIMEOUT,), fewest=1, most=None)
 PAUSE = Command(usage=_SEVERAL, run=_pause, fewest=1, most=None)
 UNPAUSE = Command(usage=_SEVERAL, run=_unpause, fewest=1, most=None)
-WAIT = Command(usage=_SEVERAL, run=_wait, fewest=1, most=None)
+WAIT = Command(usage=f"[OPTIONS] {_SEVERAL}", run=_wait, flags=(_CONDITION,), fewest=1, most=None)
 REMOVE = Command(
     usage=f"[OPTIONS] {_SEVERAL}",
     run=_remove,
