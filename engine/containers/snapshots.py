@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from contextlib import nullcontext
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ from engine.oci.config import ContainerConfig, History, ImageConfig, RootFS, dec
 from engine.oci.instant import to_rfc3339
 from engine.oci.platform import host as host_platform
 from engine.oci.reference import parse
+from engine.records import Change
 from engine.store.layers import LayerStore
 from engine.store.locks import making, staging
 
@@ -48,6 +50,21 @@ async def export(parts: Parts, reference: str, descriptor: int) -> None:
     ]
     await parts.launcher.work("engine.layer.merged:export", {"trees": trees}, fds=[descriptor])
     parts.announce("export", row.container)
+
+
+async def diff(parts: Parts, reference: str) -> tuple[Change, ...]:
+    """What the container's own tree changes in its image's; what the engine mounts there is no change."""
+    row = await current(parts, reference)
+    upper = parts.paths.container_upper(row.container.id)
+    if not os.path.isdir(upper):
+        return ()  # created, and its creator was killed: it has no folders yet
+    lowers = [parts.paths.layer(chain_id) for chain_id, _ in parts.records.chain(row.chain_id)]
+    mounted = [point.target for point in row.container.mounts]
+    found = await parts.launcher.work(
+        "engine.layer.merged:changes",
+        {"upper": upper, "lowers": lowers, "stubs": mounted},
+    )
+    return tuple(Change(kind=kind, path=os.fsdecode(path.encode("latin-1"))) for kind, path in found)
 
 
 async def _put(parts: Parts, row: Row, config: ContainerConfig, options: CommitOptions) -> str:

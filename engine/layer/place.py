@@ -29,10 +29,12 @@ Names = tuple[bytes, ...]
 class Tree:
     """A directory being filled from an archive that errors call ``subject``."""
 
-    def __init__(self, root: str, subject: str, *, whiteouts: bool = True) -> None:
+    def __init__(self, root: str | int, subject: str, *, whiteouts: bool = True) -> None:
+        """``root`` is a path, or an open directory."""
         self._subject = subject
         self._whiteouts = whiteouts
-        self._root = os.open(root, OPEN_FOLDER)
+        opened = isinstance(root, int)
+        self._root = os.open(".", OPEN_FOLDER, dir_fd=root) if opened else os.open(root, OPEN_FOLDER)  # type: ignore[arg-type]
         self._folders: dict[Names, int] = {}
         self._mtimes: dict[Names, int] = {}
         self.implied: set[Names] = {()}
@@ -119,7 +121,7 @@ class Tree:
             os.symlink(entry.link, name, dir_fd=folder)
         elif not _make_node(folder, name, entry):
             return
-        os.chown(name, entry.uid, entry.gid, dir_fd=folder, follow_symlinks=False)
+        self._chown(folder, name, entry)
         if entry.type != "2":
             os.chmod(name, entry.mode, dir_fd=folder)
         if entry.xattrs:
@@ -176,6 +178,9 @@ class Tree:
         os.fchmod(descriptor, entry.mode)
         if entry.xattrs:
             set_xattrs(descriptor, entry.xattrs)
+
+    def _chown(self, folder: int, name: bytes, entry: Entry) -> None:
+        os.chown(name, entry.uid, entry.gid, dir_fd=folder, follow_symlinks=False)
 
     def _clear(self, folder: int, names: Names) -> None:
         """Remove what an earlier entry put under the same name."""

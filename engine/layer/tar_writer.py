@@ -6,6 +6,7 @@ Docker writes them), files are dense: a layer's digest must not depend on how a 
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from typing import TYPE_CHECKING, BinaryIO
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
 _BLOCK = 512
 _CHUNK = 1 << 20
-_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 _LARGEST_ID = 0o7777777
 _LARGEST_NUMBER = 0o77777777777
 _TYPES = {
@@ -81,7 +81,7 @@ class TreeTarWriter:
         xattrs = xattrs_of(b"/proc/self/fd/%d/%s" % (folder, name))
         if kind == stat.S_IFDIR:
             path += b"/"
-        self._out.write(_entry(path, _TYPES[kind], status, link=link, xattrs=xattrs))
+        self._out.write(entry(path, _TYPES[kind], status, link=link, xattrs=xattrs))
 
     def _add_link(self, path: bytes, status: os.stat_result) -> bool:
         """Write a hard link if the file was written before under another name."""
@@ -90,23 +90,29 @@ class TreeTarWriter:
         first = self._seen.setdefault((status.st_dev, status.st_ino), path)
         if first == path:
             return False
-        self._out.write(_entry(path, b"1", status, link=first))
+        self._out.write(entry(path, b"1", status, link=first))
         return True
 
     def _add_file(self, folder: int, name: bytes, path: bytes, status: os.stat_result) -> None:
         if self._add_link(path, status):
             return
-        descriptor = os.open(name, _READ, dir_fd=folder)
+        descriptor = open_file(folder, name)
         try:
             size = os.fstat(descriptor).st_size
-            xattrs = xattrs_of(descriptor)
-            self._out.write(_entry(path, b"0", status, size=size, xattrs=xattrs))
-            self._copy(descriptor, size)
+            self._write_file(descriptor, size, path, status)
         finally:
             os.close(descriptor)
         self.size += size
 
+    def _write_file(self, descriptor: int, size: int, path: bytes, status: os.stat_result) -> None:
+        self._out.write(entry(path, b"0", status, size=size, xattrs=xattrs_of(descriptor)))
+        self._copy(descriptor, size)
+
     def _copy(self, descriptor: int, size: int) -> None:
+        self._copy_bytes(descriptor, size)
+        self._out.write(bytes(-size % _BLOCK))
+
+    def _copy_bytes(self, descriptor: int, size: int) -> None:
         left = size
         while left:
             count = os.readv(descriptor, [self._buffer[: min(left, _CHUNK)]])
@@ -119,14 +125,27 @@ class TreeTarWriter:
             piece = min(left, _CHUNK)
             self._out.write(bytes(piece))
             left -= piece
-        self._out.write(bytes(-size % _BLOCK))
+
+
+def open_file(folder: int, name: bytes) -> int:
+    """The regular file ``name``; FileNotFoundError if something else has taken its place meanwhile.
+
+    It is looked at before it is opened: opening a device that a container put there might do something.
+    """
+    found = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
+    try:
+        if not stat.S_ISREG(os.fstat(found).st_mode):
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), name)
+        return os.open(f"/proc/self/fd/{found}", os.O_RDONLY | os.O_CLOEXEC)
+    finally:
+        os.close(found)
 
 
 def _mark(path: bytes) -> bytes:
     return _header(path, b"0", 0o600, (0, 0), 0, 0, b"", (0, 0))
 
 
-def _entry(
+def entry(  # noqa: PLR0913 - the parts of an entry
     path: bytes,
     kind: bytes,
     status: os.stat_result,
@@ -134,10 +153,13 @@ def _entry(
     size: int = 0,
     link: bytes = b"",
     xattrs: dict[str, bytes] | None = None,
+    more: Sequence[bytes] = (),
 ) -> bytes:
+    """The headers of one entry; ``size`` of what follows them, ``more`` are PAX records of the caller's."""
     mtime = max(0, int(status.st_mtime_ns // 1_000_000_000))
     owner = (status.st_uid, status.st_gid)
     records = [pax_record(f"SCHILY.xattr.{key}", value) for key, value in (xattrs or {}).items()]
+    records += more
     if not _fits(path):
         records.append(pax_record("path", path))
     if len(link) > 100:  # noqa: PLR2004 - the header's field

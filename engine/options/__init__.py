@@ -12,17 +12,21 @@ from engine.options.containers import (
     AttachOptions,
     CommitOptions,
     ContainerFilter,
+    CopyFromOptions,
+    CopyToOptions,
     CreateOptions,
     ExecOptions,
     HealthOptions,
+    IdRange,
     LogOptions,
     MountSpec,
     PortSpec,
     RemoveContainerOptions,
-    Resources,
     RestartPolicy,
     StartOptions,
+    UpdateOptions,
 )
+from engine.options.resources import DeviceRate, DeviceWeight, Resources, StatsOptions, Ulimit
 
 __all__ = [
     "AttachOptions",
@@ -30,12 +34,17 @@ __all__ = [
     "BuildOptions",
     "CommitOptions",
     "ContainerFilter",
+    "CopyFromOptions",
+    "CopyToOptions",
     "CreateNetworkOptions",
     "CreateOptions",
     "CreateVolumeOptions",
+    "DeviceRate",
+    "DeviceWeight",
     "EventFilter",
     "ExecOptions",
     "HealthOptions",
+    "IdRange",
     "ImageFilter",
     "ImportOptions",
     "LoadOptions",
@@ -50,6 +59,9 @@ __all__ = [
     "RestartPolicy",
     "SaveOptions",
     "StartOptions",
+    "StatsOptions",
+    "Ulimit",
+    "UpdateOptions",
 ]
 
 

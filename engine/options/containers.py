@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from engine.options.base import Options
+from engine.options.resources import Resources
 
 
 class PortSpec(Options, frozen=True, kw_only=True):
@@ -31,18 +32,6 @@ class MountSpec(Options, frozen=True, kw_only=True):
     tmpfs_mode: int = 0o1777
 
 
-class Resources(Options, frozen=True, kw_only=True):
-    """Limits of the container's cgroup; 0 means none. ``nano_cpus``: 10**9 is one CPU."""
-
-    memory: int = 0
-    memory_swap: int = 0
-    memory_reservation: int = 0
-    nano_cpus: int = 0
-    cpu_shares: int = 0
-    cpuset_cpus: str = ""
-    pids_limit: int = 0
-
-
 class HealthOptions(Options, frozen=True, kw_only=True):
     """A health check as Docker's: ``test`` is ("NONE",), ("CMD", …) or ("CMD-SHELL", text)."""
 
@@ -59,6 +48,14 @@ class RestartPolicy(Options, frozen=True, kw_only=True):
 
     name: str = "no"
     maximum_retry_count: int = 0
+
+
+class IdRange(Options, frozen=True, kw_only=True):
+    """``size`` ids of a user namespace from ``container`` on, which are the host's from ``host`` on."""
+
+    container: int
+    host: int
+    size: int
 
 
 class CreateOptions(Options, frozen=True, kw_only=True):
@@ -89,6 +86,8 @@ class CreateOptions(Options, frozen=True, kw_only=True):
     cgroupns: str = ""
     userns: str = ""
     """host (also ""), auto[:size=N], or map:CONTAINER:HOST:SIZE[,…] for users and groups alike."""
+    id_map: tuple[IdRange, ...] = ()
+    """What ``userns`` comes to: ``create`` fills it in."""
     group_add: tuple[str, ...] = ()
     apparmor: str | None = None
     """The AppArmor profile: "unconfined", or the name of one that is loaded; None is the engine's own."""
@@ -111,6 +110,10 @@ class CreateOptions(Options, frozen=True, kw_only=True):
     stop_signal: str | None = None
     stop_timeout: int | None = None
     resources: Resources = Resources()
+    shm_size: int = 0
+    """Bytes of /dev/shm; 0 is Docker's 64 MiB."""
+    sysctls: dict[str, str] = {}
+    oom_score_adj: int = 0
     restart: RestartPolicy = RestartPolicy()
     health: HealthOptions | None = None
     platform: str | None = None
@@ -180,3 +183,35 @@ class CommitOptions(Options, frozen=True, kw_only=True):
     message: str = ""
     pause: bool = True
     changes: tuple[str, ...] = ()
+
+
+class UpdateOptions(Options, frozen=True, kw_only=True):
+    """Other limits for a container: of ``resources`` 0 and "" change nothing, None neither."""
+
+    resources: Resources = Resources()
+    pids_limit: int | None = None
+    """0 and below is no limit."""
+    restart: RestartPolicy | None = None
+
+
+class CopyFromOptions(Options, frozen=True, kw_only=True):
+    """``cp`` out of a container: to the absolute local path ``target``, or as a tar to ``fd``.
+
+    ``archive`` keeps owners (without it files belong to the caller), ``follow_link`` copies what a link
+    leads to.
+    """
+
+    path: str
+    target: str | None = None
+    fd: int | None = None
+    archive: bool = False
+    follow_link: bool = False
+
+
+class CopyToOptions(Options, frozen=True, kw_only=True):
+    """``cp`` into a container: the absolute local path ``source``, or the tar on ``fd``; owners are kept."""
+
+    path: str
+    source: str | None = None
+    fd: int | None = None
+    follow_link: bool = False

@@ -37,6 +37,8 @@ COMMON = ("run", "exec", "ps", "build", "images", "version", "info")
 """The top-level verbs that help shows first, in this order."""
 
 _ATTACH = "Attach local standard input, output, and error streams to a running container"
+_COPY = "Copy files/folders between a container and the local filesystem"
+_DIFF = "Inspect changes to files or directories on a container's filesystem"
 _IMPORT = "Import the contents from a tarball to create a filesystem image"
 
 VERBS = (
@@ -76,7 +78,18 @@ VERBS = (
         "PORT",
         "List port mappings or a specific mapping for the container",
     ),
-    Verb(("container top", "top"), "containers", "TOP", "Display the running processes of a container"),
+    Verb(
+        ("container stats", "stats"),
+        "stats",
+        "STATS",
+        "Display a live stream of container(s) resource usage statistics",
+    ),
+    Verb(("container top", "top"), "stats", "TOP", "Display the running processes of a container"),
+    Verb(
+        ("container update", "update"), "update", "UPDATE", "Update configuration of one or more containers"
+    ),
+    Verb(("container cp", "cp"), "copy", "COPY", _COPY),
+    Verb(("container diff", "diff"), "containers", "DIFF", _DIFF),
     Verb(
         ("container commit", "commit"),
         "containers",

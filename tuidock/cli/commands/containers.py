@@ -1,4 +1,4 @@
-"""Owns the verbs that show containers and make images of them: ps, port, top, commit."""
+"""Owns the verbs that show containers and make images of them: ps, port, commit."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 from engine.options import CommitOptions, ContainerFilter
-from tuidock.cli import container_rows, diagnostics, listing, output, tabwriter
+from tuidock.cli import container_rows, diagnostics, listing, output
 from tuidock.cli.command import Command, Invocation
 from tuidock.cli.flags import many, number, switch, text
 from tuidock.cli.specs import scalars
@@ -54,10 +54,9 @@ def _address(port: PortBinding) -> str:
     return container_rows.join_host_port(port.host_ip or "0.0.0.0", str(port.host_port))  # noqa: S104 - shown
 
 
-async def _top(engine: Engine, invocation: Invocation) -> int:
-    processes = await engine.containers.top(invocation.arguments[0])
-    rows = [("UID", "PID", "CMD"), *((found.user, str(found.pid), found.command) for found in processes)]
-    output.text(tabwriter.table(rows))
+async def _diff(engine: Engine, invocation: Invocation) -> int:
+    changes = await engine.containers.diff(invocation.arguments[0])
+    output.lines([f"{change.kind} {change.path}" for change in changes])
     return 0
 
 
@@ -98,7 +97,7 @@ LIST = Command(
     check=_check_list,
 )
 PORT = Command(usage="CONTAINER [PRIVATE_PORT[/PROTO]]", run=_port, fewest=1, most=2)
-TOP = Command(usage="CONTAINER", run=_top, fewest=1, most=1)
+DIFF = Command(usage="CONTAINER", run=_diff, fewest=1, most=1)
 COMMIT = Command(
     usage="[OPTIONS] CONTAINER [REPOSITORY[:TAG]]",
     run=_commit,
