@@ -1,11 +1,11 @@
 """Owns a user's stay at a running process: output, input, window size, signals, detaching.
 
-Refuses to start or stop anything: it is given a session, and leaves the process running when it is left.
+Refuses to start or stop anything: it is given a session, and leaves the process running when it is left. What
+needs asyncio imports it itself: the process is being started before anybody needs it (``engine.loop``).
 """
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import os
 import signal
@@ -16,7 +16,6 @@ import msgspec
 
 from engine.errors import EngineError
 from tuidock.cli import diagnostics, terminal
-from tuidock.cli.descriptors import Reader, Writer
 from tuidock.cli.detach_keys import DEFAULT, DetachKeys, parse
 
 if TYPE_CHECKING:
@@ -81,6 +80,8 @@ async def attend(session: Session, how: Attachment) -> int | None:
 
 async def _pump(session: Session, how: Attachment) -> None:
     """Carry input and output until the output is over."""
+    import asyncio
+
     output = asyncio.ensure_future(_output(session, how.streams))
     tasks = {output}
     if how.stdin:
@@ -99,6 +100,8 @@ async def _pump(session: Session, how: Attachment) -> None:
 
 
 async def _output(session: Session, streams: frozenset[str]) -> None:
+    from tuidock.cli.descriptors import Writer
+
     writers = {"stdout": Writer(1), "stderr": Writer(diagnostics.STDERR)}
     while (chunk := await session.read()) is not None:
         stream, content = chunk
@@ -107,6 +110,8 @@ async def _output(session: Session, streams: frozenset[str]) -> None:
 
 
 async def _input(session: Session, keys: DetachKeys, *, tty: bool) -> None:
+    from tuidock.cli.descriptors import Reader
+
     reader = Reader(terminal.STDIN)
     while True:
         try:
@@ -128,6 +133,8 @@ async def _input(session: Session, keys: DetachKeys, *, tty: bool) -> None:
 @contextlib.contextmanager
 def _resizing(session: Session) -> Iterator[None]:
     """Tell the session every new size of the window."""
+    import asyncio
+
     loop = asyncio.get_running_loop()
     pending: set[asyncio.Task[None]] = set()
 
@@ -148,6 +155,8 @@ def _resizing(session: Session) -> Iterator[None]:
 @contextlib.contextmanager
 def _proxying(forward: Callable[[str], Awaitable[None]]) -> Iterator[None]:
     """Send the signals that this process gets on to the container."""
+    import asyncio
+
     loop = asyncio.get_running_loop()
     attending = asyncio.current_task()
     pending: set[asyncio.Task[None]] = set()
