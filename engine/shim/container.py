@@ -18,6 +18,10 @@ from engine.shim import cgroup, linux, lock, netlink_send, peers, sandbox, state
 from engine.shim.pipes import open_pipes
 from engine.shim.refusal import Refusal, Stage
 
+TYPE_CHECKING = False  # importing typing would cost every container half a megabyte
+if TYPE_CHECKING:
+    from types import ModuleType
+
 _PACKET = 65536
 
 
@@ -103,23 +107,17 @@ class Container:
         streams: list[int] = []
         if not self.bundle.get("tty"):
             streams, self.input, self.outputs = open_pipes(stdin=bool(self.bundle.get("stdin_open")))
-        own = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
-        other_pids = peers.enter(self.bundle, pid=True)
-        if "pid" in self.bundle["namespaces"]:
-            linux.unshare(linux.CLONE_NEWPID)
-            other_pids = True
-        self.pid = os.fork()
+        self.pid = _fork(self.bundle)
         if self.pid == 0:
             ours.close()
             for port in self._ports:  # or nothing could be opened under the limit that it gets back
                 port.close()
             sandbox.become_init(self.bundle, theirs, streams)
-        if other_pids:
-            linux.setns(own, linux.CLONE_NEWPID)  # children of ours that follow are not the container's
-        os.close(own)
         self.pidfd = os.pidfd_open(self.pid)
         self.pid_start_time = worker.process_start_time(self.pid)
         theirs.close()
+        if self.bundle.get("userns"):
+            _users().admit(self.bundle, self.pid, ours, streams, self.stage)
         for fd in streams:
             os.close(fd)
         return ours
@@ -267,6 +265,28 @@ class Container:
         """As ``abandon``, and nothing of the run tree is left either."""
         self.abandon()
         self.unclaim()
+
+
+def _fork(bundle: dict) -> int:  # type: ignore[type-arg]
+    """Fork init into the process namespace that the bundle asks for; 0 in it, which goes on as our copy."""
+    if bundle.get("userns"):
+        return int(_users().fork_init())
+    own = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
+    away = peers.enter(bundle, pid=True)
+    if "pid" in bundle["namespaces"]:
+        linux.unshare(linux.CLONE_NEWPID)
+        away = True
+    pid = os.fork()
+    if pid and away:
+        linux.setns(own, linux.CLONE_NEWPID)  # children of ours that follow are not the container's
+    os.close(own)
+    return pid
+
+
+def _users() -> ModuleType:
+    from engine.shim import userns  # what few containers ask for, the others pay no memory for
+
+    return userns
 
 
 def _allow_descriptors(bundle: dict) -> None:  # type: ignore[type-arg]

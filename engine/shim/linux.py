@@ -154,7 +154,7 @@ def move_mount(from_fd: int, to_fd: int) -> None:
     _check(_syscall(_NR_MOVE_MOUNT, from_fd, empty, to_fd, empty, flags), "move_mount")
 
 
-def mount_setattr(  # noqa: PLR0913 - a struct's fields
+def mount_setattr(
     fd: int,
     *,
     attr_set: int = 0,

@@ -19,6 +19,7 @@ _FLAGS = {
     "net": linux.CLONE_NEWNET,
     "cgroup": linux.CLONE_NEWCGROUP,
     "pid": linux.CLONE_NEWPID,
+    "user": linux.CLONE_NEWUSER,
 }
 _FILES = {"mount": "mnt"}
 _TRIES = 128
@@ -35,7 +36,8 @@ def flags_of(names: list[str], *, but: str = "") -> int:
 
 def names_of(bundle: dict) -> list[str]:  # type: ignore[type-arg]  # JSON
     """The namespaces in which the container is not in the host's."""
-    return [*bundle["namespaces"], *(join["namespace"] for join in bundle.get("joins") or ())]
+    users = ["user"] if bundle.get("userns") else []
+    return [*users, *bundle["namespaces"], *(join["namespace"] for join in bundle.get("joins") or ())]
 
 
 def enter(bundle: dict, *, pid: bool) -> bool:  # type: ignore[type-arg]

@@ -68,6 +68,12 @@ def mounts_of(bundle: dict) -> list[dict]:  # type: ignore[type-arg]  # JSON
     return mounts
 
 
+def count_prepared(bundle: dict) -> int:  # type: ignore[type-arg]
+    """How many mounts of the host's ``enter`` takes ``prepared``: the binds, the devices, the root."""
+    binds = [mount for mount in mounts_of(bundle) if mount["type"] == "bind"]
+    return len(binds) + len(bundle["devices"]) + 1
+
+
 def enter(bundle: dict, stage: Stage, prepared: list[int] | None = None) -> None:  # type: ignore[type-arg]
     """Make the root that ``bundle`` describes and pivot into it; the old root is gone afterwards.
 
@@ -215,7 +221,7 @@ def _open_root(path: str) -> int:
 
 
 def _attach(tree: int) -> int:
-    """Put the root that was handed in where any user may reach it, in our view only; it is pivoted to next."""
+    """Put the root that was handed in where any user may reach it; only we see it there, and not for long."""
     target = _open_root("/dev")
     linux.move_mount(tree, target)
     os.close(target)

@@ -21,11 +21,12 @@ import signal
 import socket
 import struct
 
-from engine.shim import cgroup, linux, netlink_send, peers, process, rootfs, sealing, seccomp, terminal
-from engine.shim.refusal import Stage
+from engine.shim import cgroup, linux, netlink_send, peers, process, rootfs, sealing, seccomp, terminal, wire
+from engine.shim.refusal import Refusal, Stage
 
 _SIOCGIFFLAGS, _SIOCSIFFLAGS = 0x8913, 0x8914
 _IFF_UP = 1
+_PACKET = 65536
 _DESCRIPTORS = 1 << 20
 """As many as a process can have, unless fs.nr_open was raised."""
 _KEYRING_PERMISSIONS = 0x3F1B0000
@@ -41,10 +42,12 @@ def become_init(bundle: dict, channel: socket.socket, streams: list[int]) -> Non
         os.setsid()
         os.umask(0o022)
         confined = seccomp.Filter(bundle["process"].get("seccomp"), stage)
+        if bundle.get("userns"):
+            _become_root(channel, stage)
         _enter_namespaces(bundle, stage)
         if bundle.get("network"):
             channel.send(b'{"at": "namespaces"}')
-        _set_up_root(bundle, stage)
+        _set_up_root(bundle, channel, stage)
         _finish_network(bundle, channel, stage)
         _set_streams(bundle, bundle.get("size"), channel, streams, stage)
         process.execute(bundle["process"], stage, confined, alive=channel.fileno(), first=True)
@@ -73,6 +76,8 @@ def join(
         _set_oom_score(wanted, stage)
         linux.setns(pidfd, peers.flags_of(peers.names_of(bundle), but="pid"))
         os.close(pidfd)
+        if bundle.get("userns"):
+            _take_root()
         _join_keyring(bundle)
         _set_streams({"tty": wanted.get("tty")}, size, channel, streams, stage)
         process.execute(wanted, stage, confined, alive=channel.fileno(), first=False)
@@ -90,10 +95,11 @@ def _fail(channel: socket.socket, error: dict[str, object]) -> None:
 
 
 def _enter_namespaces(bundle: dict, stage: Stage) -> None:  # type: ignore[type-arg]
-    stage("joining the cgroup")
-    cgroup.join(
-        (bundle.get("cgroup") or {}).get("procs", ())
-    )  # before the cgroup namespace, whose root it becomes
+    if not bundle.get("userns"):
+        stage("joining the cgroup")
+        cgroup.join(
+            (bundle.get("cgroup") or {}).get("procs", ())
+        )  # before the cgroup namespace, whose root it becomes
     stage("joining the namespaces of another container")
     peers.enter(bundle, pid=False)
     stage("making namespaces")
@@ -113,10 +119,30 @@ def _join_keyring(bundle: dict) -> None:  # type: ignore[type-arg]
         pass  # a kernel without keys has none to leak
 
 
-def _set_up_root(bundle: dict, stage: Stage) -> None:  # type: ignore[type-arg]
-    _set_oom_score(bundle["process"], stage)
+def _become_root(channel: socket.socket, stage: Stage) -> None:
+    """Wait until the user namespace is mapped, then be its root (see ``userns.admit``)."""
+    stage("entering the user namespace")
+    if channel.recv(16) != wire.ADMITTED:
+        os._exit(1)
+    _take_root()
+    linux.prctl(linux.PR_SET_PDEATHSIG, signal.SIGKILL)  # other credentials have cleared it
+
+
+def _take_root() -> None:
+    os.setgroups([])
+    os.setresgid(0, 0, 0)
+    os.setresuid(0, 0, 0)
+
+
+def _set_up_root(bundle: dict, channel: socket.socket, stage: Stage) -> None:  # type: ignore[type-arg]
+    prepared = None
+    if bundle.get("userns"):
+        stage("waiting for the host's mounts")
+        prepared = _receive(channel, rootfs.count_prepared(bundle))
+    else:
+        _set_oom_score(bundle["process"], stage)
     null = sealing.clone_null()
-    rootfs.enter(bundle, stage)
+    rootfs.enter(bundle, stage, prepared)
     if "uts" in bundle["namespaces"] and bundle.get("hostname"):
         stage("setting the hostname")
         linux.sethostname(bundle["hostname"])
@@ -124,6 +150,19 @@ def _set_up_root(bundle: dict, stage: Stage) -> None:  # type: ignore[type-arg]
         stage("setting the domain name")
         linux.setdomainname(bundle["domainname"])
     sealing.seal(bundle, null, stage)
+
+
+def _receive(channel: socket.socket, count: int) -> list[int]:
+    """The ``count`` detached mounts that ``userns.admit`` sends."""
+    mounts: list[int] = []
+    while len(mounts) < count:
+        packet, descriptors, _, _ = socket.recv_fds(channel, _PACKET, 1, socket.MSG_CMSG_CLOEXEC)
+        if not packet:
+            os._exit(1)
+        if packet != wire.ADMITTED:
+            raise Refusal(json.loads(packet))
+        mounts += descriptors
+    return mounts
 
 
 def _set_oom_score(wanted: dict, stage: Stage) -> None:  # type: ignore[type-arg]

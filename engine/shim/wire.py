@@ -55,6 +55,10 @@ HEADER = struct.Struct(">BBHI")
 REQUEST, RESULT, ERROR, READY = 1, 2, 3, 4
 STDIN, STDOUT, STDERR, STDIN_END = 10, 11, 12, 13
 RESIZE, EXIT, DETACHED = 20, 21, 22
+ADMITTED = b"admitted"
+"""What the init of a container with a user namespace is sent: once when it may become its root, then with
+each mount that is made for it. See ``engine.shim.userns``."""
+
 REPORT = 5
 """From a worker while it works: any JSON value, see ``engine.shim.worker.report``."""
 
