@@ -151,7 +151,7 @@ class Engine:
             storage_driver="overlay2",
             python=machine.python_version(),
             hostname=kernel.nodename,
-            security_options=("name=cgroupns",),
+            security_options=machine.security_options(),
         )
 
 

@@ -145,6 +145,11 @@ class Paths(msgspec.Struct, frozen=True):
         """Compiled netlink messages to be patched: see ``engine.network.template``."""
         return f"{self.run}/netlink"
 
+    @property
+    def seccomp(self) -> str:
+        """Compiled system call filters, named by what they were made of: see ``engine.runtime.seccomp``."""
+        return f"{self.run}/seccomp"
+
 
 def default_paths(environ: Mapping[str, str], uid: int, root: str | None = None) -> Paths:
     """The paths for ``uid``: ``root`` (from --root) wins, then TUIDOCK_ROOT, then the defaults.

@@ -109,6 +109,7 @@ class LayerMaker:
         )
         try:
             place = self._place(operation, folder, lower, step_id, attachment)
+            place = msgspec.structs.replace(place, seccomp=await self._seccomp())
             await self._workbench.start()
             code = await self._launcher.run_step(step_bundle(operation, place), on_output)
         finally:
@@ -157,6 +158,13 @@ class LayerMaker:
 
     def _network_of(self, operation: RunOperation) -> str:
         return self._network if operation.network == "default" else operation.network
+
+    async def _seccomp(self) -> dict[str, Any] | None:
+        """The default filter, as Docker's builds have it."""
+        from engine.runtime.capabilities import DEFAULT
+        from engine.runtime.seccomp import seccomp_filter
+
+        return await seccomp_filter(self._paths, self._launcher, "", DEFAULT)
 
     def _place(
         self,

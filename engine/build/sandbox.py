@@ -37,6 +37,7 @@ class StepPlace(msgspec.Struct, frozen=True, kw_only=True):
     network: dict[str, Any] | None
     new_network: bool
     cgroups: HostCgroups
+    seccomp: dict[str, Any] | None = None
 
 
 def step_bundle(operation: RunOperation, place: StepPlace) -> dict[str, Any]:
@@ -70,7 +71,7 @@ def step_bundle(operation: RunOperation, place: StepPlace) -> dict[str, Any]:
         "devices": device_nodes(),
         "masked_paths": list(plan.masked_paths),
         "readonly_paths": list(plan.readonly_paths),
-        "process": _process(operation, place.cgroups),
+        "process": _process(operation, place),
         "init_path": None,
         "cgroup": cgroup_plan(place.cgroups, place.step_id, Resources()).bundle(),
         "network": place.network,
@@ -78,8 +79,8 @@ def step_bundle(operation: RunOperation, place: StepPlace) -> dict[str, Any]:
     }
 
 
-def _process(operation: RunOperation, cgroups: HostCgroups) -> dict[str, Any]:
-    names = without_devices(capability_names(), cgroups)
+def _process(operation: RunOperation, place: StepPlace) -> dict[str, Any]:
+    names = without_devices(capability_names(), place.cgroups)
     env = {"PATH": f"PATH={DEFAULT_PATH}"}
     env.update((item.partition("=")[0], item) for item in (*operation.proxies, *operation.env))
     return {
@@ -90,6 +91,7 @@ def _process(operation: RunOperation, cgroups: HostCgroups) -> dict[str, Any]:
         "groups": [],
         "capabilities": capability_sets(capability_bits(names)),
         "no_new_privileges": False,
+        "seccomp": place.seccomp,
         "rlimits": [],
         "oom_score_adj": None,
         "init": False,

@@ -28,6 +28,7 @@ from engine.runtime.initlayer import make_container_folder
 from engine.runtime.mountpoints import make_bind_sources, make_volume_folder, mount_points
 from engine.runtime.namespaces import PEER, check_modes
 from engine.runtime.naming import check_name, new_id, random_name
+from engine.runtime.seccomp import check_profile
 from engine.runtime.supervision import check_health, check_restart
 from engine.runtime.userns import check_userns
 from engine.store.locks import staging, store_failure
@@ -95,6 +96,7 @@ def find_image(parts: Parts, reference: str) -> Image:
 
 async def _check(parts: Parts, options: CreateOptions, config: ContainerConfig) -> None:
     capability_names(options.cap_add, options.cap_drop, privileged=options.privileged)
+    check_profile(options.seccomp)
     check_modes(options)
     check_userns(options)
     await parts.networks.check(options.network)

@@ -24,6 +24,7 @@ from engine.runtime.dialing import attached
 from engine.runtime.init import find_init
 from engine.runtime.initlayer import host_devices
 from engine.runtime.namespaces import namespaces_plan
+from engine.runtime.seccomp import seccomp_filter
 from engine.store.container_records import CREATED
 from engine.store.locks import store_failure
 
@@ -169,7 +170,7 @@ async def _start_claimed(
         _write_files(parts, container, attachment)
         parts.records.set_running(container.id, attachment.ports, attachment.endpoints)
         _forget_last_run(paths, container.id)
-        bundle = container_bundle(paths, container, _surroundings(parts, row, attachment, joined, size))
+        bundle = container_bundle(paths, container, await _surroundings(parts, row, attachment, joined, size))
         return await parts.launcher.supervise(
             bundle,
             attach=options is not None,
@@ -199,7 +200,7 @@ async def _attachment(parts: Parts, container: Container, peers: dict[str, Conta
     )
 
 
-def _surroundings(
+async def _surroundings(
     parts: Parts,
     row: Row,
     attachment: Attachment,
@@ -214,9 +215,19 @@ def _surroundings(
         hostname=container_hostname(peer.container if peer else container),
         attachment=attachment,
         namespaces=namespaces,
+        seccomp=await _seccomp(parts, container),
         host_devices=tuple(host_devices()) if container.options.privileged else (),
         init_path=find_init() if container.options.init else None,
         size=size,
+    )
+
+
+async def _seccomp(parts: Parts, container: Container) -> dict[str, Any] | None:
+    """The filter; a process that ``exec --privileged`` starts has the container's too, as Docker's."""
+    options = container.options
+    names = capability_names(options.cap_add, options.cap_drop, privileged=options.privileged)
+    return await seccomp_filter(
+        parts.paths, parts.launcher, options.seccomp, names, privileged=options.privileged
     )
 
 

@@ -78,6 +78,8 @@ class CreateOptions(Options, frozen=True, kw_only=True):
     privileged: bool = False
     read_only: bool = False
     no_new_privileges: bool = False
+    seccomp: str = ""
+    """A profile's JSON, "unconfined" or "builtin"; "" is builtin, but for a privileged container none."""
     pid: str = ""
     """A process namespace: private (also ""), host, or container:NAME; ``uts`` and ``cgroupns`` likewise."""
     ipc: str = ""

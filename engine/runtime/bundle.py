@@ -45,6 +45,8 @@ class Surroundings(Record, frozen=True, kw_only=True):
     hostname: str
     attachment: Attachment
     namespaces: Namespaces = Namespaces()
+    seccomp: dict[str, object] | None = None
+    """The filter, as ``engine.shim.seccomp`` loads it; None is none."""
     host_devices: tuple[dict[str, object], ...] = ()
     init_path: str | None = None
     size: tuple[int, int] | None = None
@@ -90,6 +92,7 @@ def container_bundle(paths: Paths, container: Container, around: Surroundings) -
                 "groups",
                 "capabilities",
                 "no_new_privileges",
+                "seccomp",
                 "rlimits",
                 "oom_score_adj",
             )
@@ -169,6 +172,7 @@ def process_of(container: Container, around: Surroundings) -> dict[str, Any]:
         "groups": list(options.group_add),
         "capabilities": capability_sets(capability_bits(names)),
         "no_new_privileges": options.no_new_privileges,
+        "seccomp": around.seccomp,
         "rlimits": [[limit.name, limit.soft, limit.hard] for limit in options.resources.ulimits],
         "oom_score_adj": options.oom_score_adj,
         "init": options.init,

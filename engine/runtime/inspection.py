@@ -13,7 +13,7 @@ from engine.oci.instant import to_rfc3339
 from engine.runtime.mounts import MASKED_PATHS, READONLY_PATHS
 
 if TYPE_CHECKING:
-    from engine.options import Resources
+    from engine.options import CreateOptions, Resources
     from engine.paths import Paths
     from engine.records import Container, Endpoint, MountPoint
 
@@ -147,7 +147,7 @@ def _host_config(container: Container) -> dict[str, Any]:
         "Privileged": options.privileged,
         "PublishAllPorts": options.publish_all,
         "ReadonlyRootfs": options.read_only,
-        "SecurityOpt": ["no-new-privileges"] if options.no_new_privileges else None,
+        "SecurityOpt": _security_opt(options) or None,
         "UTSMode": "",
         "UsernsMode": "",
         "ShmSize": _DEFAULT_SHM,
@@ -159,6 +159,16 @@ def _host_config(container: Container) -> dict[str, Any]:
         "MaskedPaths": [] if options.privileged else list(MASKED_PATHS),
         "ReadonlyPaths": [] if options.privileged else list(READONLY_PATHS),
     }
+
+
+def _security_opt(options: CreateOptions) -> list[str]:
+    """As Docker keeps them, but for their order; ``systempaths`` is shown by the paths themselves."""
+    shown = ["no-new-privileges"] if options.no_new_privileges else []
+    if options.seccomp:
+        shown.append(f"seccomp={options.seccomp}")
+    if options.apparmor is not None:
+        shown.append(f"apparmor={options.apparmor}")
+    return [*shown, *(f"label={part}" for part in options.label)]
 
 
 def _resources(resources: Resources) -> dict[str, Any]:

@@ -7,6 +7,8 @@ import platform
 
 from engine.runtime.cgroups import read_host
 
+_SECCOMP = "/proc/sys/kernel/seccomp"
+"""There since Linux 4.14 where seccomp filters are."""
 _OS_RELEASE = ("/etc/os-release", "/usr/lib/os-release")
 
 
@@ -32,6 +34,14 @@ def memory() -> int:
 def cgroup_version() -> str:
     """1, 2, or empty if no hierarchy is mounted; hybrid counts as 1, as in Docker."""
     return read_host().version
+
+
+def security_options() -> tuple[str, ...]:
+    """What confines containers here, as ``SecurityOptions`` of Docker's info."""
+    found = ["name=cgroupns"]
+    if os.path.exists(_SECCOMP):
+        found.insert(0, "name=seccomp,profile=builtin")
+    return tuple(found)
 
 
 def python_version() -> str:

@@ -67,7 +67,7 @@ async def _info(engine: Engine, invocation: Invocation) -> int:
         f"Storage Driver: {found.storage_driver}",
         f"Cgroup Version: {found.cgroup_version}",
         "Security Options:",
-        *(f" {option}" for option in found.security_options),
+        *_security_lines(found.security_options),
         f"Kernel Version: {found.kernel}",
         f"Operating System: {found.operating_system}",
         "OSType: linux",
@@ -80,6 +80,15 @@ async def _info(engine: Engine, invocation: Invocation) -> int:
     ]
     output.lines([line for line in lines if line != "Security Options:" or found.security_options])
     return 0
+
+
+def _security_lines(options: tuple[str, ...]) -> list[str]:
+    """``name=seccomp,profile=builtin`` as Docker writes it: the name, and below it what is known of it."""
+    lines = []
+    for option in options:
+        (_, name), *facts = (part.partition("=")[::2] for part in option.split(","))
+        lines += [f" {name}", *(f"  {fact.capitalize()}: {value}" for fact, value in facts)]
+    return lines
 
 
 def _document(found: EngineInfo) -> dict[str, Any]:

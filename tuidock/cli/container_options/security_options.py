@@ -18,8 +18,36 @@ def _no_new_privileges(value: str) -> dict[str, Any]:
     return {"no_new_privileges": scalars.boolean(value or "true")}
 
 
+def _seccomp(value: str) -> dict[str, Any]:
+    """The profile's text, so that it is the container's own, whatever becomes of the file."""
+    if value in {"builtin", "unconfined"}:
+        return {"seccomp": value}
+    try:
+        with open(value, encoding="utf-8") as file:
+            text = file.read()
+    except (OSError, UnicodeDecodeError) as error:
+        failed = "read" if isinstance(error, (IsADirectoryError, UnicodeDecodeError)) else "open"
+        reason = (getattr(error, "strerror", "") or "it is no text").lower()
+        raise ValueError(f"opening seccomp profile ({value}) failed: {failed} {value}: {reason}") from None
+    from engine.errors import InvalidInput
+    from engine.oci.seccomp import parse
+
+    try:
+        parse(text)
+    except InvalidInput as error:
+        raise ValueError(f"seccomp profile ({value}): {error.reason}") from None
+    return {"seccomp": _compact(text)}
+
+
+def _compact(text: str) -> str:
+    import msgspec
+
+    return msgspec.json.format(text, indent=-1)
+
+
 _TABLE: dict[str, Callable[[str], dict[str, Any]]] = {
     "no-new-privileges": _no_new_privileges,
+    "seccomp": _seccomp,
 }
 """Name to what makes fields of its value; ValueError says, in a whole sentence, why it cannot be used."""
 _MAY_BE_BARE = frozenset({"no-new-privileges"})
