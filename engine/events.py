@@ -30,6 +30,12 @@ class Message(Fact, frozen=True, kw_only=True):
     text: str
 
 
+class Warned(Fact, frozen=True, kw_only=True):
+    """Something that was asked for and is left out, or is dangerous; Docker's words, without WARNING."""
+
+    text: str
+
+
 class ImageStored(Fact, frozen=True, kw_only=True):
     """An image is complete in the store under ``names``."""
 
@@ -98,6 +104,7 @@ class BuildFinished(Fact, frozen=True, kw_only=True):
 ProgressFact = (
     LayerProgress
     | Message
+    | Warned
     | ImageStored
     | BuildPlanned
     | StepStarted

@@ -18,6 +18,7 @@ from engine.events import (
     StepFinished,
     StepOutput,
     StepStarted,
+    Warned,
 )
 from tuidock.rows import seconds_text
 from tuidock.sanitize import label
@@ -102,7 +103,7 @@ class JobProgress:
             case BuildFinished(image_id=image_id) | ImageStored(image_id=image_id):
                 self.image_id = image_id
                 return self._say(f"image {image_id.removeprefix('sha256:')[:12]}")
-            case Message(text=text):
+            case Message(text=text) | Warned(text=text):
                 return self._say(text)
             case LayerProgress():
                 return self._layer(fact)

@@ -15,6 +15,14 @@ class PortSpec(Options, frozen=True, kw_only=True):
     protocol: str = "tcp"
 
 
+class DeviceSpec(Options, frozen=True, kw_only=True):
+    """A device of the host, or a folder of them; ``permissions`` are of r, w and m (mknod)."""
+
+    path_on_host: str
+    path_in_container: str
+    permissions: str = "rwm"
+
+
 class MountSpec(Options, frozen=True, kw_only=True):
     """One mount: ``type`` is bind, volume or tmpfs; an empty volume ``source`` is anonymous.
 
@@ -101,6 +109,11 @@ class CreateOptions(Options, frozen=True, kw_only=True):
     annotations: dict[str, str] = {}
     cap_add: tuple[str, ...] = ()
     cap_drop: tuple[str, ...] = ()
+    devices: tuple[DeviceSpec, ...] = ()
+    device_cgroup_rules: tuple[str, ...] = ()
+    """What the container's device controller allows besides: ``c 10:229 rwm``."""
+    cdi_devices: tuple[str, ...] = ()
+    """``vendor.com/class=name``, as a specification in /etc/cdi has it."""
     mounts: tuple[MountSpec, ...] = ()
     ports: tuple[PortSpec, ...] = ()
     publish_all: bool = False

@@ -107,12 +107,17 @@ def user_mount(point: MountPoint, *, nodev: bool = False) -> Mount:
     return Mount("bind", point.source, point.target, flags)
 
 
-def shared_memory(mode: str, peer: tuple[int, int] | None) -> Mount | None:
-    """What is on /dev/shm in the ``ipc`` mode ``mode``; ``peer``: the process whose IPC is joined."""
+def shared_memory(mode: str, peer: tuple[int, int] | None, size: int = 0) -> Mount | None:
+    """What is on /dev/shm in the ``ipc`` mode ``mode``, of ``size`` bytes (0: 64 MiB) if it is its own.
+
+    ``peer``: the process whose IPC is joined.
+    """
     if mode == "none":
         return None
     if mode == "host" or peer:
         return Mount("bind", _SHM, _SHM, ("bind", "rprivate", *_KERNEL), peer=peer)
+    if size:
+        return Mount("tmpfs", "shm", _SHM, _KERNEL, f"mode=1777,size={size}")
     return PRIVATE_SHM
 
 

@@ -22,13 +22,60 @@ _SECONDS = 10.0
 
 
 def create(cgroup: dict, stage: Stage) -> None:  # type: ignore[type-arg]  # JSON
-    """Make the directories and write the limits, in the bundle's order."""
+    """Make the directories, write the limits and guard the devices, in the bundle's order."""
     for path in cgroup.get("create", ()):
         stage("creating the cgroup", path)
         os.makedirs(path, 0o755, exist_ok=True)
+    if cgroup.get("vacate"):
+        stage("leaving the cgroup that is divided", cgroup["vacate"][0])
+        _vacate(*cgroup["vacate"])
     for path, value in cgroup.get("writes", ()):
         stage(f"writing {value!r} to the cgroup", path)
         write(path, str(value))
+    if cgroup.get("devices"):
+        from engine.shim import bpf  # only cgroup v2 needs it
+
+        guarded = cgroup["devices"]
+        stage("guarding the devices of the cgroup", guarded["dir"])
+        bpf.guard_devices(guarded["dir"], guarded["rules"])
+
+
+def change(cgroup: dict, writes: list, stage: Stage, *, live: bool) -> None:  # type: ignore[type-arg]  # JSON
+    """Other limits: written now if the group is ``live``, and kept for the next run; all of them or none."""
+    done: list[tuple[str, str]] = []
+    for path, value in writes if live else ():
+        stage(f"writing {value!r} to the cgroup", path)
+        before = _read(path).strip()
+        try:
+            write(path, value)
+        except OSError as error:
+            for written, old in reversed(done):
+                write(written, old)
+            if error.errno == errno.EBUSY and path.endswith("memory.limit_in_bytes"):
+                used = _read(f"{os.path.dirname(path)}/memory.usage_in_bytes").strip()
+                raise refuse("unable to set memory limit", f"{value} (current usage: {used})") from error
+            raise
+        done.append((path, before))
+    kept = dict(cgroup.get("writes", ()))
+    several = [write for write in cgroup.get("writes", ()) if list(write) != [write[0], kept[write[0]]]]
+    kept.update(writes)
+    ordered = [*several, *([path, value] for path, value in kept.items())]
+    # A new group takes the limit of memory and swap only after that of memory.
+    cgroup["writes"] = sorted(ordered, key=lambda write: write[0].endswith("memsw.limit_in_bytes"))
+
+
+def _vacate(directory: str, leaf: str) -> None:
+    """Move the processes of ``directory`` into ``leaf``: only a group without any can be divided."""
+    os.makedirs(leaf, 0o755, exist_ok=True)
+    end = monotonic() + _SECONDS
+    while pids := _read(f"{directory}/cgroup.procs").split():
+        for pid in pids:
+            try:
+                write(f"{leaf}/cgroup.procs", pid)
+            except ProcessLookupError:
+                pass
+        if monotonic() > end:
+            raise refuse("leaving the cgroup that is divided", "its processes fork faster than they move")
 
 
 def join(procs: Iterable[str], pid: int = 0) -> None:
@@ -150,6 +197,14 @@ def oom_kills(path: str | None) -> int:
         return 0
     counts = dict(line.split(maxsplit=1) for line in lines if " " in line)
     return int(counts.get("oom_kill", 0))
+
+
+def oom_kill_disabled(path: str) -> bool:
+    """Whether a v1 group's processes wait for memory instead of dying; ``path`` is memory.oom_control."""
+    try:
+        return "oom_kill_disable 1" in _read(path)
+    except OSError:
+        return False
 
 
 def _read(path: str) -> str:

@@ -17,7 +17,7 @@ from engine.options import CreateOptions
 from engine.records import Container, ContainerState, Endpoint, MountPoint, PortBinding, Record
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from engine.store.database import Database
 
@@ -144,6 +144,17 @@ class ContainerRecords:
                 connection.execute("UPDATE container SET name = ? WHERE id = ?", (name, container_id))
         except sqlite3.IntegrityError as error:
             raise self.name_conflict(name) from error
+
+    def change_options(self, container_id: str, change: Callable[[CreateOptions], CreateOptions]) -> None:
+        """Other options for the container: ``change`` of those that it has."""
+        with self._database.transaction() as connection:
+            row = connection.execute("SELECT options FROM container WHERE id = ?", (container_id,)).fetchone()
+            if row is None:
+                raise NotFound("container", container_id)
+            connection.execute(
+                "UPDATE container SET options = ? WHERE id = ?",
+                (_encode(change(_options(row[0]))), container_id),
+            )
 
     def set_running(
         self, container_id: str, ports: tuple[PortBinding, ...], endpoints: tuple[Endpoint, ...]

@@ -277,7 +277,7 @@ async def test_a_detached_exec_goes_on_alone(engine):
 async def test_top_lists_the_processes(engine):
     container = await started(engine, sh("sleep 61 & sleep 62"))
     await asyncio.sleep(0.1)
-    commands = {process.command for process in await engine.containers.top(container.id)}
+    commands = {row[-1] for row in (await engine.containers.top(container.id)).rows}
     assert {"sleep 61", "sleep 62"} <= commands
 
 

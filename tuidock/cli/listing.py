@@ -58,11 +58,16 @@ def show(rows: Sequence[Row], layout: Layout, source: str, *, quiet: bool = Fals
     """Write ``rows``: as a table, or by the template ``source`` of ``--format``."""
     if quiet and source in {"", "table"}:
         output.lines([str(row[layout.quiet]) for row in rows])
-    elif source in {"", "table"}:
-        header = [str(layout.titles[column]) for column in layout.columns]
-        output.text(tabwriter.table([header, *([str(row[c]) for c in layout.columns] for row in rows)]))
     else:
-        output.text(rendered(rows, layout, source))
+        output.text(text_of(rows, layout, source))
+
+
+def text_of(rows: Sequence[Row], layout: Layout, source: str) -> str:
+    """``rows`` as a table, or by the template ``source`` of ``--format``."""
+    if source in {"", "table"}:
+        header = [str(layout.titles[column]) for column in layout.columns]
+        return tabwriter.table([header, *([str(row[c]) for c in layout.columns] for row in rows)])
+    return rendered(rows, layout, source)
 
 
 def rendered(rows: Sequence[Row], layout: Layout, source: str) -> str:

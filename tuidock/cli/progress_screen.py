@@ -61,8 +61,8 @@ class Screen:
                 f" => writing image {fact.image_id}",
                 *(f" => naming to {tag}" for tag in fact.tags),
             ]
-        elif isinstance(fact, events.ImageStored):
-            return
+        elif isinstance(fact, (events.ImageStored, events.Warned)):
+            return  # warnings are the verb's own
         else:
             self._step(fact)
         if time.monotonic() - self._painted_at >= _SHORTEST_PAUSE:

@@ -15,23 +15,25 @@ _MINIMUM = 10
 _PADDING = 3
 
 
-def aligned(text: str) -> str:
-    """``text`` with its tabs replaced by spaces, column by column."""
+def aligned(text: str, minimum: int = _MINIMUM) -> str:
+    """``text`` with its tabs replaced by spaces, column by column, each at least ``minimum`` wide."""
     lines = [line.split("\t") for line in text.split("\n")]
     out: list[str] = []
-    _format(lines, 0, len(lines), [], out)
+    _format(lines, (0, len(lines)), [], out, minimum)
     return "\n".join(out)
 
 
-def table(rows: Sequence[Sequence[str]]) -> str:
+def table(rows: Sequence[Sequence[str]], minimum: int = _MINIMUM) -> str:
     """``rows`` (the header first) as lines, each with a newline at its end."""
-    return aligned("".join("\t".join(row) + "\n" for row in rows))
+    return aligned("".join("\t".join(row) + "\n" for row in rows), minimum)
 
 
-def _format(lines: list[list[str]], first: int, last: int, widths: list[int], out: list[str]) -> None:
+def _format(
+    lines: list[list[str]], between: tuple[int, int], widths: list[int], out: list[str], minimum: int
+) -> None:
     """Write lines [first, last); ``widths`` are those of the columns left of the one looked at."""
     column = len(widths)
-    at = first
+    at, last = between
     while at < last:
         if column >= len(lines[at]) - 1:  # this line has no cell that ends a column here
             out.append(_joined(lines[at], widths))
@@ -40,8 +42,8 @@ def _format(lines: list[list[str]], first: int, last: int, widths: list[int], ou
         end = at
         while end < last and column < len(lines[end]) - 1:
             end += 1
-        width = max(_MINIMUM, *(len(line[column]) + _PADDING for line in lines[at:end]))
-        _format(lines, at, end, [*widths, width], out)
+        width = max(minimum, *(len(line[column]) + _PADDING for line in lines[at:end]))
+        _format(lines, (at, end), [*widths, width], out, minimum)
         at = end
 
 

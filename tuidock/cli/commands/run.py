@@ -7,6 +7,7 @@ import os
 from typing import TYPE_CHECKING
 
 from engine.errors import EngineError, InvalidInput
+from engine.events import Warned
 from engine.options import AttachOptions, CreateOptions, RemoveContainerOptions
 from tuidock.cli import diagnostics, output, terminal
 from tuidock.cli.attachment import Attachment, attend, check_terminal
@@ -18,6 +19,7 @@ from tuidock.cli.progress import reporting
 
 if TYPE_CHECKING:
     from engine.engine import Engine
+    from engine.events import ProgressFact
     from engine.records import Container
 
 _STREAMS = frozenset({"stdin", "stdout", "stderr"})
@@ -124,8 +126,18 @@ async def _created(engine: Engine, invocation: Invocation, options: CreateOption
         diagnostics.warn("Published ports are discarded when using host network mode")
     # not in a pipe or a script: there standard error is the container's alone
     quiet = invocation.switch("quiet") or not os.isatty(diagnostics.STDERR)
+    warnings: list[str] = []
     async with reporting("quiet" if quiet else "tty") as progress:
-        container = await engine.containers.create(options, progress)
+
+        def report(fact: ProgressFact) -> None:
+            if isinstance(fact, Warned):
+                warnings.append(fact.text)
+            else:
+                progress(fact)
+
+        container = await engine.containers.create(options, report)
+    for warning in warnings:
+        diagnostics.warn(warning)
     try:
         _write_id(invocation.text("cidfile"), container.id)
     except OSError as error:
