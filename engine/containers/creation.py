@@ -99,11 +99,15 @@ async def _check(parts: Parts, options: CreateOptions, config: ContainerConfig) 
     check_profile(options.seccomp)
     check_modes(options)
     check_userns(options)
+    if options.devices or options.device_cgroup_rules:
+        from engine.runtime.devices import check_devices  # few containers have any
+
+        check_devices(options)
     await parts.networks.check(options.network)
     if options.network.startswith(PEER):
         await current(parts, options.network.removeprefix(PEER))
     if options.init:
-        find_init()
+        find_init(parts.paths)
     check_restart(options.restart, auto_remove=options.auto_remove)
     check_health(config.healthcheck)
 

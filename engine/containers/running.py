@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from engine.options import AttachOptions, ExecOptions
     from engine.paths import Paths
     from engine.runtime.attachment import Attachment
+    from engine.runtime.devices import Devices
     from engine.runtime.namespaces import Namespaces
     from engine.runtime.session import Session
     from engine.store.container_records import Row
@@ -217,7 +218,8 @@ async def _surroundings(
         namespaces=namespaces,
         seccomp=await _seccomp(parts, container),
         host_devices=tuple(host_devices()) if container.options.privileged else (),
-        init_path=find_init() if container.options.init else None,
+        devices=_devices(container),
+        init_path=find_init(parts.paths) if container.options.init else None,
         size=size,
     )
 
@@ -229,6 +231,15 @@ async def _seccomp(parts: Parts, container: Container) -> dict[str, Any] | None:
     return await seccomp_filter(
         parts.paths, parts.launcher, options.seccomp, names, privileged=options.privileged
     )
+
+
+def _devices(container: Container) -> Devices | None:
+    options = container.options
+    if not (options.devices or options.cdi_devices or options.device_cgroup_rules):
+        return None
+    from engine.runtime.devices import find_devices  # few containers have any
+
+    return find_devices(options)
 
 
 def _write_files(parts: Parts, container: Container, attachment: Attachment) -> None:

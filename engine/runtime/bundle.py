@@ -20,9 +20,10 @@ from engine.runtime.capabilities import (
     without_devices,
 )
 from engine.runtime.cgroups import HostCgroups, cgroup_plan
-from engine.runtime.config import process_env
+from engine.runtime.config import override_env, process_env
 from engine.runtime.mounts import device_nodes, mount_plan, shared_memory
 from engine.runtime.namespaces import Namespaces
+from engine.runtime.init import is_own
 from engine.runtime.signals import signal_number
 from engine.runtime.supervision import health_bundle, restart_bundle
 
@@ -48,6 +49,8 @@ class Surroundings(Record, frozen=True, kw_only=True):
     seccomp: dict[str, object] | None = None
     """The filter, as ``engine.shim.seccomp`` loads it; None is none."""
     host_devices: tuple[dict[str, object], ...] = ()
+    devices: Any = None
+    """A ``Devices`` of ``engine.runtime.devices``, which most starts need not import."""
     init_path: str | None = None
     size: tuple[int, int] | None = None
 
@@ -102,7 +105,10 @@ def container_bundle(paths: Paths, container: Container, around: Surroundings) -
 
 def _cgroup(container: Container, around: Surroundings) -> dict[str, object]:
     options = container.options
-    plan = cgroup_plan(around.cgroups, container.id, options.resources, privileged=options.privileged)
+    rules = around.devices.rules if around.devices else ()
+    plan = cgroup_plan(
+        around.cgroups, container.id, options.resources, privileged=options.privileged, devices=rules
+    )
     return plan.bundle()
 
 
@@ -139,9 +145,9 @@ def _view(paths: Paths, container: Container, around: Surroundings) -> dict[str,
     return {
         "mounts": [
             {**msgspec.to_builtins(mount), "idmapped": bool(options.id_map) and mount.source in own}
-            for mount in plan.mounts
+            for mount in (*plan.mounts, *(around.devices.mounts if around.devices else ()))
         ],
-        "devices": device_nodes(around.host_devices),
+        "devices": device_nodes((*around.host_devices, *(around.devices.nodes if around.devices else ()))),
         "masked_paths": list(plan.masked_paths),
         "readonly_paths": list(plan.readonly_paths),
     }
@@ -166,17 +172,22 @@ def process_of(container: Container, around: Surroundings) -> dict[str, Any]:
         names = without_devices(names, around.cgroups)
     return {
         "args": list(container.command_line),
-        "env": list(process_env(config, around.hostname, tty=options.tty)),
+        "env": list(_environment(container, around)),
         "cwd": config.working_dir or "/",
         "user": config.user,
-        "groups": list(options.group_add),
+        "groups": [*options.group_add, *(around.devices.groups if around.devices else ())],
         "capabilities": capability_sets(capability_bits(names)),
         "no_new_privileges": options.no_new_privileges,
         "seccomp": around.seccomp,
         "rlimits": [[limit.name, limit.soft, limit.hard] for limit in options.resources.ulimits],
         "oom_score_adj": options.oom_score_adj,
-        "init": options.init,
+        "init": "own" if is_own(around.init_path) else options.init,
     }
+
+
+def _environment(container: Container, around: Surroundings) -> tuple[str, ...]:
+    env = process_env(container.config, around.hostname, tty=container.options.tty)
+    return override_env(env, around.devices.env) if around.devices else env
 
 
 def engine_files(paths: Paths, container_id: str) -> dict[str, str]:

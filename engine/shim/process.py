@@ -126,7 +126,9 @@ def execute(process: dict, stage: Stage, confined: Filter, *, alive: int, first:
     stage("executing")
     args = [str(argument) for argument in process["args"]]
     if process.get("init"):
-        args = ["/sbin/docker-init", "--", *args]
+        # Ours does not search: it is told what to execute, and then its arguments.
+        found = [_find_program(args[0], environment)] if process["init"] == "own" else []
+        args = ["/sbin/docker-init", "--", *found, *args]
     _exec(args, environment, lambda: confined.load(stage))
 
 
@@ -209,6 +211,17 @@ def _reset_signals() -> None:
         if number not in (signal.SIGKILL, signal.SIGSTOP):
             linux.default_signal(number)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
+
+
+def _find_program(name: str, environment: dict[str, str]) -> str:
+    """The path of ``name`` as execvp(3) finds it; CommandNotFound where it is in no folder."""
+    if "/" in name:
+        return name
+    for folder in environment.get("PATH", _DEFAULT_PATH).split(":"):
+        path = os.path.join(folder or ".", name)
+        if os.path.isfile(path) and os.access(path, os.X_OK):
+            return path
+    raise _exec_error(name, FileNotFoundError(errno.ENOENT, ""), searched=True)
 
 
 def _exec(args: list[str], environment: dict[str, str], at_last: Callable[[], None]) -> None:
