@@ -21,9 +21,9 @@ from engine.runtime.capabilities import (
 )
 from engine.runtime.cgroups import HostCgroups, cgroup_plan
 from engine.runtime.config import override_env, process_env
+from engine.runtime.init import is_own
 from engine.runtime.mounts import device_nodes, mount_plan, shared_memory
 from engine.runtime.namespaces import Namespaces
-from engine.runtime.init import is_own
 from engine.runtime.signals import signal_number
 from engine.runtime.supervision import health_bundle, restart_bundle
 

@@ -1,7 +1,7 @@
 """Owns the init of ``--init``: the machine's, if it has a static one, else a program of the engine's own.
 
-It starts the command, gives it the terminal, passes signals on to it, reaps whatever ends in the container and
-ends with the command's exit code. Sources: tini(1); signal(7), sigtimedwait(2), wait(2).
+It starts the command, gives it the terminal, passes signals on to it, reaps whatever ends in the container
+and ends with the command's exit code. Sources: tini(1); signal(7), sigtimedwait(2), wait(2).
 """
 
 from __future__ import annotations

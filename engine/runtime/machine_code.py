@@ -1,8 +1,8 @@
 """Owns the few machine instructions of which a tiny static program is made, for x86-64 and aarch64.
 
-A program has variables (eight bytes each, zero at first) and statements on them; there is nothing else, no stack
-and no libc. Each statement is compiled by itself: it loads what it needs and stores what comes out. Refuses to
-run anything. Sources: ELF-64 object file format; Intel SDM volume 2; Arm ARM section C6; syscall(2).
+A program has variables (eight bytes each, zero at first) and statements on them; there is nothing else, no
+stack and no libc. Each statement is compiled by itself: it loads what it needs and stores what comes out.
+Refuses to run anything. Sources: ELF-64 object file format; Intel SDM volume 2; Arm ARM section C6; syscall(2).
 """
 
 from __future__ import annotations
