@@ -138,6 +138,16 @@ def _host_config(container: Container) -> dict[str, Any]:
         "AutoRemove": options.auto_remove,
         "CapAdd": list(options.cap_add) or None,
         "CapDrop": list(options.cap_drop) or None,
+        "Devices": [
+            {
+                "PathOnHost": spec.path_on_host,
+                "PathInContainer": spec.path_in_container,
+                "CgroupPermissions": spec.permissions,
+            }
+            for spec in options.devices
+        ],
+        "DeviceCgroupRules": list(options.device_cgroup_rules) or None,
+        "DeviceRequests": _cdi_requests(options.cdi_devices),
         "CgroupnsMode": "private",
         "Dns": list(options.dns),
         "ExtraHosts": list(options.extra_hosts) or None,
@@ -169,6 +179,11 @@ def _security_opt(options: CreateOptions) -> list[str]:
     if options.apparmor is not None:
         shown.append(f"apparmor={options.apparmor}")
     return [*shown, *(f"label={part}" for part in options.label)]
+
+
+def _cdi_requests(names: tuple[str, ...]) -> list[dict[str, Any]] | None:
+    request = {"Driver": "cdi", "Count": 0, "DeviceIDs": list(names), "Capabilities": None, "Options": None}
+    return [request] if names else None
 
 
 def _resources(resources: Resources) -> dict[str, Any]:
