@@ -152,6 +152,7 @@ class Engine:
             python=machine.python_version(),
             hostname=kernel.nodename,
             security_options=machine.security_options(),
+            warnings=machine.warnings(),
         )
 
 

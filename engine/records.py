@@ -265,3 +265,5 @@ class EngineInfo(Record, frozen=True, kw_only=True):
     python: str
     hostname: str
     security_options: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    """Limits that this machine cannot give, in Docker's words."""

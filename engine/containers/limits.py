@@ -17,6 +17,7 @@ from engine.runtime.cgroups import read_host
 from engine.runtime.cgroups.checks import adapted, check_update
 from engine.runtime.cgroups.support import read_support
 from engine.runtime.claim import claimed
+from engine.runtime.supervision import check_restart
 from engine.runtime.sysctls import check_sysctls
 
 if TYPE_CHECKING:
@@ -50,8 +51,8 @@ async def update(parts: Parts, reference: str, wanted: UpdateOptions) -> tuple[s
     """Change limits and restart policy, of a running container at once; the warnings are returned."""
     row = await current(parts, reference)
     container = row.container
+    possible, warnings = _possible(container, wanted)
     try:
-        possible, warnings = _possible(container, wanted)
         with claimed(parts.paths.container(container.id)):
             row = await current(parts, container.id)
             await _update_claimed(parts, row, possible)
@@ -59,15 +60,10 @@ async def update(parts: Parts, reference: str, wanted: UpdateOptions) -> tuple[s
         reason = f"container {container.name} is being started or removed by another process"
         raise Conflict("container", container.name, reason) from error
     except (InvalidInput, RuntimeFailure) as error:
-        if not isinstance(error, InvalidInput) or _is_about_state(error):
-            error.message = f"Cannot update container {container.id}: {error}"
+        error.message = f"Cannot update container {container.id}: {error}"
         raise
     parts.announce("update", container)
     return warnings
-
-
-def _is_about_state(error: InvalidInput) -> bool:
-    return any(word in error.reason for word in ("cannot be updated", "already set"))
 
 
 def _possible(container: Container, wanted: UpdateOptions) -> tuple[UpdateOptions, tuple[str, ...]]:
@@ -77,9 +73,8 @@ def _possible(container: Container, wanted: UpdateOptions) -> tuple[UpdateOption
         new = msgspec.structs.replace(new, pids_limit=max(wanted.pids_limit, 0))
     support = read_support(read_host(container.options.resources))
     resources, warnings = adapted(new, support, update=True)
-    if wanted.restart is not None and container.options.auto_remove and wanted.restart.name != "no":
-        words = "Restart policy cannot be updated because AutoRemove is enabled for the container"
-        raise InvalidInput("", words)
+    if wanted.restart is not None:
+        check_restart(wanted.restart, auto_remove=False)
     pids_limit = wanted.pids_limit if support.pids else None
     return msgspec.structs.replace(wanted, resources=resources, pids_limit=pids_limit), warnings
 
@@ -91,6 +86,9 @@ async def _update_claimed(parts: Parts, row: Row, wanted: UpdateOptions) -> None
     container = row.container
     old = container.options.resources
     check_update(old, wanted.resources)
+    if wanted.restart is not None and wanted.restart.name != "no" and container.options.auto_remove:
+        words = "Restart policy cannot be updated because AutoRemove is enabled for the container"
+        raise InvalidInput("", words)
     if container.state.running:
         host, members = read_host(old), read_members(parts.paths.container_bundle(container.id))
         writes = update_writes(host, members, old, wanted)

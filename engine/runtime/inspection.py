@@ -11,13 +11,12 @@ import msgspec
 
 from engine.oci.instant import to_rfc3339
 from engine.runtime.mounts import MASKED_PATHS, READONLY_PATHS
+from engine.runtime.resource_inspection import shown_resources
 
 if TYPE_CHECKING:
     from engine.options import CreateOptions, Resources
     from engine.paths import Paths
     from engine.records import Container, Endpoint, MountPoint
-
-_DEFAULT_SHM = 64 << 20
 
 
 def inspect_container(paths: Paths, container: Container, platform: str = "linux") -> dict[str, Any]:
@@ -160,10 +159,9 @@ def _host_config(container: Container) -> dict[str, Any]:
         "SecurityOpt": _security_opt(options) or None,
         "UTSMode": "",
         "UsernsMode": "",
-        "ShmSize": _DEFAULT_SHM,
         "Runtime": "tuidock",
         "Isolation": "",
-        **_resources(options.resources),
+        **shown_resources(options),
         "Tmpfs": {mount.target: _tmpfs_options(mount) for mount in container.mounts if mount.type == "tmpfs"}
         or None,
         "MaskedPaths": [] if options.privileged else list(MASKED_PATHS),
@@ -184,19 +182,6 @@ def _security_opt(options: CreateOptions) -> list[str]:
 def _cdi_requests(names: tuple[str, ...]) -> list[dict[str, Any]] | None:
     request = {"Driver": "cdi", "Count": 0, "DeviceIDs": list(names), "Capabilities": None, "Options": None}
     return [request] if names else None
-
-
-def _resources(resources: Resources) -> dict[str, Any]:
-    return {
-        "CpuShares": resources.cpu_shares,
-        "Memory": resources.memory,
-        "NanoCpus": resources.nano_cpus,
-        "CpusetCpus": resources.cpuset_cpus,
-        "CpusetMems": "",
-        "MemoryReservation": resources.memory_reservation,
-        "MemorySwap": resources.memory_swap or 2 * resources.memory,
-        "PidsLimit": resources.pids_limit or None,
-    }
 
 
 def _port_bindings(container: Container) -> dict[str, list[dict[str, str]]]:

@@ -6,6 +6,7 @@ import os
 import platform
 
 from engine.runtime.cgroups import read_host
+from engine.runtime.cgroups.support import read_support
 
 _SECCOMP = "/proc/sys/kernel/seccomp"
 """There since Linux 4.14 where seccomp filters are."""
@@ -42,6 +43,11 @@ def security_options() -> tuple[str, ...]:
     if os.path.exists(_SECCOMP):
         found.insert(0, "name=seccomp,profile=builtin")
     return tuple(found)
+
+
+def warnings() -> tuple[str, ...]:
+    """What limits cannot be given here, as Docker's ``info`` says it."""
+    return read_support(read_host()).warnings()
 
 
 def python_version() -> str:

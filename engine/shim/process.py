@@ -162,7 +162,7 @@ def _set_limits(limits: list[list], stage: Stage) -> None:  # type: ignore[type-
             resource.setrlimit(getattr(resource, full, _RLIMIT_LOCKS), (soft, hard))
         except ValueError as error:
             own = resource.getrlimit(getattr(resource, full, _RLIMIT_LOCKS))[1]
-            remedy = f"The highest that may be given here is {own}."
+            remedy = f"Without CAP_SYS_RESOURCE {own} is the highest here, with it what the kernel allows."
             raise refuse(stage.name, str(error), remedy=remedy) from error
 
 

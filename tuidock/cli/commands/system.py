@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tuidock.cli import listing, output
+from tuidock.cli import diagnostics, listing, output
 from tuidock.cli.command import PROGRAM, Command, Invocation
 from tuidock.cli.commands.inspect import check_format
 from tuidock.cli.flags import text
@@ -79,6 +79,8 @@ async def _info(engine: Engine, invocation: Invocation) -> int:
         f"Root Dir: {found.root}",
     ]
     output.lines([line for line in lines if line != "Security Options:" or found.security_options])
+    for warning in found.warnings:
+        diagnostics.line(warning)
     return 0
 
 
@@ -111,6 +113,7 @@ def _document(found: EngineInfo) -> dict[str, Any]:
         "Name": found.hostname,
         "ServerVersion": found.version,
         "SecurityOptions": list(found.security_options),
+        "Warnings": list(found.warnings) or None,
     }
 
 
