@@ -14,7 +14,7 @@ from engine.runtime.mounts import MASKED_PATHS, READONLY_PATHS
 from engine.runtime.resource_inspection import shown_resources
 
 if TYPE_CHECKING:
-    from engine.options import CreateOptions, Resources
+    from engine.options import CreateOptions
     from engine.paths import Paths
     from engine.records import Container, Endpoint, MountPoint
 
