@@ -1,7 +1,8 @@
 """Owns what a process writes on its way out: to the log first, then to every client that is attached.
 
-A client that reads slowly is served from the log, so it misses nothing and holds nobody up. Without a log
-the process waits for its clients. Refuses to interpret what passes through, and to know who the clients are.
+A client that reads slowly is served from the log, so it misses nothing and holds nobody up. Where there is
+only a scrollback the process waits for its clients, see ``engine.shim.scrollback``. Refuses to interpret
+what passes through, and to know who the clients are.
 """
 
 from __future__ import annotations
@@ -10,31 +11,60 @@ import os
 from functools import partial
 
 from engine.shim import wire
+from engine.shim.log import ContainerLog
 from engine.shim.loop import HIGH, IN, READ_SIZE, Client, Loop
+from engine.shim.scrollback import Scrollback
 
 TYPE_CHECKING = False  # importing typing would cost every container half a megabyte
 if TYPE_CHECKING:
-    from engine.shim.log import ContainerLog
+    from collections.abc import Callable
 
-_KINDS = {1: wire.STDOUT, 2: wire.STDERR}
+KINDS = {1: wire.STDOUT, 2: wire.STDERR}
+SCROLLBACK = 1 << 20
+"""Bytes of an output without a log that are kept for who looks later."""
+
+
+def kept(bundle: dict, stage: Callable[[str, str], None]) -> ContainerLog | Scrollback:  # type: ignore[type-arg]
+    """Where the output of the container ``bundle`` is kept: its log, or memory if it has none."""
+    path, bound = bundle.get("log_path"), bundle.get("log") or {}
+    if path:
+        stage("opening the log", path)
+        return ContainerLog(
+            path, bundle["log_index_path"], bound.get("max_size", 0), bound.get("max_files", 1)
+        )
+    if bundle.get("step"):
+        return Scrollback(0, "all")
+    return Scrollback(SCROLLBACK, "any" if bundle.get("tty") else "all")
 
 
 class Output:
     """The output of one process at a time (``take``), and the clients whose ``cursor`` is in it."""
 
-    __slots__ = ("_clients", "_descriptors", "_log", "_loop", "_terminal")
+    __slots__ = ("_clients", "_descriptors", "_kept", "_loop", "_terminal", "_waiting")
 
-    def __init__(self, loop: Loop, log: ContainerLog | None) -> None:
+    def __init__(self, loop: Loop, kept: ContainerLog | Scrollback) -> None:
         self._loop = loop
-        self._log = log
+        self._kept = kept
         self._clients: list[Client] = []
         self._descriptors: dict[int, int] = {}
         self._terminal = -1
+        self._waiting = False
 
     @property
     def end(self) -> int:
         """The cursor behind everything that was written until now."""
-        return self._log.count if self._log else 0
+        return self._kept.count
+
+    @property
+    def clients(self) -> int:
+        """How many are attached."""
+        return len(self._clients)
+
+    def since(self, replay: object) -> int:
+        """The cursor for a client that wants nothing (false), all (true) or so many bytes of what was."""
+        if replay is True:
+            return self._kept.begin
+        return self._kept.last(replay) if isinstance(replay, int) and replay > 0 else self._kept.count
 
     def take(self, descriptors: dict[int, int], terminal: int) -> None:
         """Read ``descriptors`` (each with its stream, 1 or 2), and close all but ``terminal`` in the end."""
@@ -63,23 +93,31 @@ class Output:
 
     def lags(self, client: Client) -> bool:
         """Whether ``client`` has not been sent everything yet."""
-        return client.cursor is not None and self._log is not None and client.cursor < self._log.count
+        return client.cursor is not None and client.cursor < self._kept.count
 
     def feed(self, client: Client) -> None:
         """Send ``client`` what it has missed, as much as its buffer should hold."""
-        log = self._log
-        while log is not None and client.cursor is not None and self.lags(client) and client.pending < HIGH:
-            client.cursor, chunks = log.read(client.cursor, HIGH // 4)
+        while client.cursor is not None and self.lags(client) and client.pending < HIGH:
+            client.cursor, chunks = self._kept.read(client.cursor, HIGH // 4)
             for stream, content in chunks:
-                client.send(_KINDS[stream], content)
+                client.send(KINDS[stream], content)
         self._resume()
 
     def _watch(self) -> None:
         for fd in self._descriptors:
             self._loop.watch(fd, IN, partial(self._read, fd))
 
+    def _crowded(self) -> bool:
+        """Whether the process has to wait for its clients."""
+        kept = self._kept
+        if not kept.waits_for or not self._clients:
+            return False
+        full = [client.pending >= HIGH for client in self._clients]
+        return any(full) if kept.waits_for == "all" else all(full)
+
     def _resume(self) -> None:
-        if self._log is None:
+        if self._waiting and not self._crowded():
+            self._waiting = False
             self._watch()
 
     def _drop(self, fd: int) -> None:
@@ -102,16 +140,15 @@ class Output:
         return True
 
     def _spread(self, stream: int, content: bytes) -> None:
-        number = self.end
-        logged = self._log is not None and self._log.append(stream, content)
-        crowded = False
+        number = self._kept.count
+        self._kept.append(stream, content)
+        behind = self._kept.count
         for client in tuple(self._clients):
-            if self._log is not None and (client.cursor != number or client.pending >= HIGH):
-                continue
-            client.send(_KINDS[stream], content)
-            if client.cursor is not None:  # sending may have shown that it is gone
-                client.cursor = number + logged
-            crowded = crowded or client.pending > HIGH
-        if self._log is None and crowded:
+            if client.cursor == number and (client.pending < HIGH or self._kept.waits_for == "all"):
+                client.send(KINDS[stream], content)
+                if client.cursor is not None:  # sending may have shown that it is gone
+                    client.cursor = behind
+        if self._crowded():
+            self._waiting = True
             for fd in self._descriptors:
                 self._loop.forget(fd)

@@ -15,9 +15,8 @@ from functools import partial
 
 from engine.shim import cgroup, execution, linux, terminal, wire, worker
 from engine.shim.container import Container
-from engine.shim.log import ContainerLog
 from engine.shim.loop import IN, Client, Input, Loop
-from engine.shim.output import Output
+from engine.shim.output import Output, kept
 from engine.shim.refusal import Refusal, refuse
 from engine.shim.runs import Runs
 
@@ -61,11 +60,7 @@ class Supervisor:
         self._container = container
         self._bundle = container.bundle
         self._loop = Loop()
-        log: ContainerLog | None = None
-        if self._bundle.get("log_path"):
-            container.stage("opening the log", self._bundle["log_path"])
-            log = ContainerLog(self._bundle["log_path"], self._bundle["log_index_path"])
-        self._output = Output(self._loop, log)
+        self._output = Output(self._loop, kept(container.bundle, container.stage))
         self._runs = Runs(self._loop, container)
         self._runs.on_begin, self._runs.on_end, self._runs.on_rest = self._begin, self._on_end, self._part
         self._first = self._output.end
@@ -208,7 +203,7 @@ class Supervisor:
         if result is not None:
             client.send(wire.RESULT, json.dumps(result).encode())
             if request["op"] == "attach":
-                cursor = 0 if request.get("replay") else self._output.end
+                cursor = self._output.since(request.get("replay"))
                 self._attach(client, cursor, stdin=request.get("stdin"))
 
     def _attach(self, client: Client, cursor: int, *, stdin: bool | None) -> None:
