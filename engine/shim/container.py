@@ -14,9 +14,9 @@ import signal
 import socket
 from time import time_ns
 
-from engine.shim import cgroup, linux, lock, netlink_send, peers, sandbox, state, wire, worker
+from engine.shim import cgroup, interpreter, linux, lock, netlink_send, peers, sandbox, state, wire, worker
 from engine.shim.pipes import open_pipes
-from engine.shim.refusal import Refusal, Stage
+from engine.shim.refusal import Refusal, Stage, refuse
 
 TYPE_CHECKING = False  # importing typing would cost every container half a megabyte
 if TYPE_CHECKING:
@@ -54,6 +54,10 @@ class Container:
 
     def start(self, asker: int) -> None:
         """Take the rest and execute the command; raises Refusal, OSError. ``asker`` hung up ends a step."""
+        self.stage("keeping the interpreter from the container")
+        if os.geteuid() == 0 and not interpreter.is_read_only():
+            raise refuse(self.stage.name, "no read-only clone of it could be made (Linux 5.12 can)")
+        self.stage("starting the container")
         _allow_descriptors(self.bundle)
         _reserve(wire.NETNS_FD)
         for port in (self.bundle.get("network") or {}).get("ports", ()):

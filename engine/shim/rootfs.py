@@ -102,11 +102,16 @@ def enter(bundle: dict, stage: Stage, prepared: list[int] | None = None) -> None
 
 def bind_console(slave: int) -> None:
     """Put the terminal ``slave`` on /dev/console; neither is looked up by a name that an image could give."""
-    root = os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    dev = _open_root("/dev")
+    try:
+        mode = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        os.close(os.open("console", mode, 0o600, dir_fd=dev))
+    except FileExistsError:
+        pass  # the user's own /dev
     source = linux.open_tree(slave, "", linux.OPEN_TREE_CLONE | linux.AT_EMPTY_PATH)
-    target = beneath.make(root, "/dev/console", directory=False)
+    target = beneath.resolve(dev, "console", links=False)
     linux.move_mount(source, target)
-    for fd in (root, source, target):
+    for fd in (dev, source, target):
         os.close(fd)
 
 
@@ -159,6 +164,7 @@ def _overlay_options(lowers: list[str], upper: str, work: str) -> str:
 def mount_into(root: int, mount: dict, source: int) -> None:  # type: ignore[type-arg]
     """Make ``mount`` on its target inside ``root``; ``source`` is a detached clone (closed here), or -1."""
     is_directory = source < 0 or stat.S_ISDIR(os.fstat(source).st_mode)
+    _refuse_inside_proc(mount, os.path.normpath(mount["target"]))
     target = beneath.make(root, mount["target"], directory=is_directory)
     _guard_kernel_files(mount, source, beneath.name_of(root, target))
     flags, attributes, propagation, recursive = _flags(mount)
@@ -191,11 +197,17 @@ def _guard_kernel_files(mount: dict, source: int, found: str) -> None:  # type: 
         raise refuse(
             "mounting", f'filesystem "{mount["type"]}" must be mounted on ordinary directory', path=found
         )
-    if found == "/proc":
-        if mount["type"] != "proc" and (source < 0 or linux.file_system(source) != sealing.PROC_SUPER_MAGIC):
-            reason = f'"{mount["target"]}" cannot be mounted because it is not of type proc'
-            raise refuse(f"mounting {mount['type']}", reason)
-    elif found.startswith("/proc/") and found not in _EMULATED:
+    is_proc = mount["type"] == "proc" or (
+        source >= 0 and linux.file_system(source) == sealing.PROC_SUPER_MAGIC
+    )
+    if found == "/proc" and not is_proc:
+        reason = f'"{mount["target"]}" cannot be mounted because it is not of type proc'
+        raise refuse(f"mounting {mount['type']}", reason)
+    _refuse_inside_proc(mount, found)
+
+
+def _refuse_inside_proc(mount: dict, path: str) -> None:  # type: ignore[type-arg]
+    if path.startswith("/proc/") and path not in _EMULATED:
         reason = f'"{mount["target"]}" cannot be mounted because it is inside /proc'
         raise refuse(f"mounting {mount['type']}", reason)
 
