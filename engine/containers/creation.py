@@ -23,6 +23,7 @@ from engine.records import Container, MountPoint
 from engine.runtime.bundle import layer_trees
 from engine.runtime.capabilities import capability_names
 from engine.runtime.config import container_config, port_specs
+from engine.runtime.confinement import check_confinement
 from engine.runtime.init import find_init
 from engine.runtime.initlayer import make_container_folder
 from engine.runtime.mountpoints import make_bind_sources, make_volume_folder, mount_points
@@ -99,6 +100,7 @@ async def _check(parts: Parts, options: CreateOptions, config: ContainerConfig) 
     check_profile(options.seccomp)
     check_modes(options)
     check_userns(options)
+    check_confinement(options)
     if options.devices or options.device_cgroup_rules:
         from engine.runtime.devices import check_devices  # few containers have any
 

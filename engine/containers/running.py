@@ -9,6 +9,7 @@ import os
 import time
 from typing import TYPE_CHECKING, Any
 
+from engine.containers.confinement import loaded_profile
 from engine.containers.creation import make_folders
 from engine.containers.folding import current
 from engine.containers.sharing import peers_of
@@ -216,6 +217,7 @@ async def _surroundings(
         hostname=container_hostname(peer.container if peer else container),
         attachment=attachment,
         namespaces=namespaces,
+        apparmor=await loaded_profile(parts, container),
         seccomp=await _seccomp(parts, container),
         host_devices=tuple(host_devices()) if container.options.privileged else (),
         devices=_devices(container),

@@ -46,6 +46,8 @@ class Surroundings(Record, frozen=True, kw_only=True):
     hostname: str
     attachment: Attachment
     namespaces: Namespaces = Namespaces()
+    apparmor: str | None = None
+    """The AppArmor profile, which is loaded."""
     seccomp: dict[str, object] | None = None
     """The filter, as ``engine.shim.seccomp`` loads it; None is none."""
     host_devices: tuple[dict[str, object], ...] = ()
@@ -95,6 +97,7 @@ def container_bundle(paths: Paths, container: Container, around: Surroundings) -
                 "groups",
                 "capabilities",
                 "no_new_privileges",
+                "apparmor",
                 "seccomp",
                 "rlimits",
                 "oom_score_adj",
@@ -178,6 +181,7 @@ def process_of(container: Container, around: Surroundings) -> dict[str, Any]:
         "groups": [*options.group_add, *(around.devices.groups if around.devices else ())],
         "capabilities": capability_sets(capability_bits(names)),
         "no_new_privileges": options.no_new_privileges,
+        "apparmor": around.apparmor,
         "seccomp": around.seccomp,
         "rlimits": [[limit.name, limit.soft, limit.hard] for limit in options.resources.ulimits],
         "oom_score_adj": options.oom_score_adj,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from engine.oci.instant import to_rfc3339
-from engine.runtime.mounts import MASKED_PATHS, READONLY_PATHS
+from engine.runtime.namespace_inspection import shown_namespaces
 from engine.runtime.resource_inspection import shown_resources
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def inspect_container(paths: Paths, container: Container, platform: str = "linux
         "Platform": platform,
         "MountLabel": "",
         "ProcessLabel": "",
-        "AppArmorProfile": "",
+        "AppArmorProfile": container.options.apparmor or "",
         "ExecIDs": None,
         "HostConfig": _host_config(container),
         "GraphDriver": {
@@ -92,7 +92,7 @@ def _config(container: Container) -> dict[str, Any]:
     attached = not options.stdin_open
     shown: dict[str, Any] = {
         "Hostname": config.hostname or container.id[:12],
-        "Domainname": "",
+        "Domainname": container.options.domainname,
         "User": config.user,
         "AttachStdin": options.stdin_open,
         "AttachStdout": attached,
@@ -147,25 +147,19 @@ def _host_config(container: Container) -> dict[str, Any]:
         ],
         "DeviceCgroupRules": list(options.device_cgroup_rules) or None,
         "DeviceRequests": _cdi_requests(options.cdi_devices),
-        "CgroupnsMode": "private",
         "Dns": list(options.dns),
         "ExtraHosts": list(options.extra_hosts) or None,
         "Init": options.init or None,
-        "IpcMode": "private",
-        "PidMode": "",
         "Privileged": options.privileged,
         "PublishAllPorts": options.publish_all,
         "ReadonlyRootfs": options.read_only,
         "SecurityOpt": _security_opt(options) or None,
-        "UTSMode": "",
-        "UsernsMode": "",
         "Runtime": "tuidock",
         "Isolation": "",
+        **shown_namespaces(options),
         **shown_resources(options),
         "Tmpfs": {mount.target: _tmpfs_options(mount) for mount in container.mounts if mount.type == "tmpfs"}
         or None,
-        "MaskedPaths": [] if options.privileged else list(MASKED_PATHS),
-        "ReadonlyPaths": [] if options.privileged else list(READONLY_PATHS),
     }
 
 

@@ -90,6 +90,10 @@ class Execution:
         if not tty:
             stdin = bool(self._request.get("stdin")) and not self._request.get("detach")
             streams, self._input, self._outputs = open_pipes(stdin=stdin)
+        if self._bundle.get("userns"):
+            from engine.shim import userns  # imported already by the supervisor that forked us
+
+            userns.give_streams(self._bundle, streams)
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         if "pid" in peers.names_of(self._bundle):
             stage("joining the container's processes")

@@ -27,6 +27,7 @@ from engine.shim.refusal import Refusal, Stage
 _SIOCGIFFLAGS, _SIOCSIFFLAGS = 0x8913, 0x8914
 _IFF_UP = 1
 _PACKET = 65536
+_APPARMOR = ("/proc/self/attr/apparmor/exec", "/proc/self/attr/exec")
 _DESCRIPTORS = 1 << 20
 """As many as a process can have, unless fs.nr_open was raised."""
 _KEYRING_PERMISSIONS = 0x3F1B0000
@@ -42,6 +43,7 @@ def become_init(bundle: dict, channel: socket.socket, streams: list[int]) -> Non
         os.setsid()
         os.umask(0o022)
         confined = seccomp.Filter(bundle["process"].get("seccomp"), stage)
+        _confine(bundle["process"].get("apparmor"), stage)
         if bundle.get("userns"):
             _become_root(channel, stage)
         _enter_namespaces(bundle, stage)
@@ -73,6 +75,7 @@ def join(
         os.umask(0o022)
         cgroup.join((bundle.get("cgroup") or {}).get("procs", ()))
         confined = seccomp.Filter(wanted.get("seccomp"), stage)
+        _confine(wanted.get("apparmor"), stage)
         _set_oom_score(wanted, stage)
         linux.setns(pidfd, peers.flags_of(peers.names_of(bundle), but="pid"))
         os.close(pidfd)
@@ -105,6 +108,20 @@ def _enter_namespaces(bundle: dict, stage: Stage) -> None:  # type: ignore[type-
     stage("making namespaces")
     linux.unshare(peers.flags_of(bundle["namespaces"], but="pid"))
     _join_keyring(bundle)
+
+
+def _confine(profile: str | None, stage: Stage) -> None:
+    """Be confined by the AppArmor ``profile`` from the next execve(2) on: proc_pid_attr(5).
+
+    Done while /proc is the host's: a container's may be whatever its image and user put there.
+    """
+    if not profile:
+        return
+    stage("applying the AppArmor profile", profile)
+    path = next((path for path in _APPARMOR if os.path.exists(path)), _APPARMOR[-1])
+    attribute = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+    os.write(attribute, f"exec {profile}".encode())
+    os.close(attribute)
 
 
 def _join_keyring(bundle: dict) -> None:  # type: ignore[type-arg]

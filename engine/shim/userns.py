@@ -43,8 +43,7 @@ def admit(bundle: dict, pid: int, channel: socket.socket, streams: list[int], st
     stage("joining the cgroup")
     cgroup.join((bundle.get("cgroup") or {}).get("procs", ()), pid)
     _set_limits(bundle["process"], pid, stage)
-    for fd in streams:
-        _give(fd, _root_of(bundle))
+    give_streams(bundle, streams)
     stage("preparing mounts")
     child = os.fork()
     if child == 0:
@@ -52,6 +51,14 @@ def admit(bundle: dict, pid: int, channel: socket.socket, streams: list[int], st
     _, status = os.waitpid(child, 0)
     if os.waitstatus_to_exitcode(status) > 1:
         raise refuse("preparing mounts", "the process that does it was killed")
+
+
+def give_streams(bundle: dict, streams: list[int]) -> None:  # type: ignore[type-arg]
+    """Let the container open its pipes again (/dev/stdout); a /dev/null among them is the host's own."""
+    owner = _root_of(bundle)
+    for fd in streams:
+        if stat.S_ISFIFO(os.fstat(fd).st_mode):
+            os.fchown(fd, owner, owner)
 
 
 def _prepare(bundle: dict, pid: int, channel: socket.socket) -> None:  # type: ignore[type-arg]
@@ -148,9 +155,3 @@ def _set_limits(process: dict, pid: int, stage: Stage) -> None:  # type: ignore[
 def _root_of(bundle: dict) -> int:  # type: ignore[type-arg]
     """The host's id of the namespace's root."""
     return next(int(outside - inside) for inside, outside, size in bundle["userns"]["map"] if inside == 0)
-
-
-def _give(fd: int, owner: int) -> None:
-    """Let the container open its pipes again (/dev/stdout); its /dev/null here is the host's own."""
-    if stat.S_ISFIFO(os.fstat(fd).st_mode):
-        os.fchown(fd, owner, owner)

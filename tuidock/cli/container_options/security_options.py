@@ -45,9 +45,26 @@ def _compact(text: str) -> str:
     return msgspec.json.format(text, indent=-1)
 
 
+def _apparmor(value: str) -> dict[str, Any]:
+    return {"apparmor": value}
+
+
+def _label(value: str) -> dict[str, Any]:
+    return {"label": (value,)}
+
+
+def _systempaths(value: str) -> dict[str, Any]:
+    if value != "unconfined":
+        raise ValueError(f'invalid --security-opt 2: "systempaths={value}"')
+    return {"systempaths_unconfined": True}
+
+
 _TABLE: dict[str, Callable[[str], dict[str, Any]]] = {
+    "apparmor": _apparmor,
+    "label": _label,
     "no-new-privileges": _no_new_privileges,
     "seccomp": _seccomp,
+    "systempaths": _systempaths,
 }
 """Name to what makes fields of its value; ValueError says, in a whole sentence, why it cannot be used."""
 _MAY_BE_BARE = frozenset({"no-new-privileges"})
