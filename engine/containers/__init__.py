@@ -165,6 +165,16 @@ class Containers:
         """Ask the container to end and kill it after ``timeout`` seconds; it has ended when this returns."""
         await stopping.stop(self._parts, reference, timeout, signal)
 
+    async def due(self) -> tuple[tuple[Container, ...], ...]:
+        """What should run and does not, by restart policies; each group needs what is in those before it."""
+        from engine.containers import boot
+
+        return await boot.due(self._parts)
+
+    async def shut_down(self, reference: str, timeout: int | None = None) -> None:  # noqa: ASYNC109 - as above
+        """Stop the container because the machine goes down: it is ``due`` after that."""
+        await stopping.stop(self._parts, reference, timeout, None, by_user=False)
+
     async def kill(self, reference: str, signal: str = "KILL") -> None:
         """Send a signal to the container's main process."""
         await stopping.kill(self._parts, reference, signal)

@@ -22,8 +22,18 @@ DEFAULT_TIMEOUT = 10
 _KILL_SECONDS = 10.0
 
 
-async def stop(parts: Parts, reference: str, timeout: int | None, signal_name: str | None) -> None:  # noqa: ASYNC109 - Docker's word
-    """Ask the container to end, kill it after ``timeout`` seconds (negative: never); it has ended then."""
+async def stop(
+    parts: Parts,
+    reference: str,
+    timeout: int | None,  # noqa: ASYNC109 - Docker's word
+    signal_name: str | None,
+    *,
+    by_user: bool = True,
+) -> None:
+    """Ask the container to end, kill it after ``timeout`` seconds (negative: never); it has ended then.
+
+    One that was not stopped by the user starts with the machine again, if its policy says so.
+    """
     container = (await current(parts, reference)).container
     number = signal_number(signal_name) if signal_name else stop_signal(container)
     if not container.state.running:
@@ -31,7 +41,8 @@ async def stop(parts: Parts, reference: str, timeout: int | None, signal_name: s
     if timeout is None:
         timeout = container.config.stop_timeout
     seconds = DEFAULT_TIMEOUT if timeout is None else timeout
-    parts.records.set_stopped_by_user(container.id)
+    if by_user:
+        parts.records.set_stopped_by_user(container.id)
     await _send(parts, container, number, final=True)
     if await wait_end(parts, container, None if seconds < 0 else float(seconds)) is None:
         await _send(parts, container, signal.SIGKILL, final=True)

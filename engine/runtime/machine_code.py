@@ -2,7 +2,7 @@
 
 A program has variables (eight bytes each, zero at first) and statements on them; there is nothing else, no
 stack and no libc. Each statement is compiled by itself: it loads what it needs and stores what comes out.
-Refuses to run anything. Sources: ELF-64 object file format; Intel SDM volume 2; Arm ARM section C6; syscall(2).
+Refuses to run anything. Sources: ELF-64 object file format; Intel SDM volume 2; Arm ARM C6; syscall(2).
 """
 
 from __future__ import annotations

@@ -110,6 +110,12 @@ class ContainerRecords:
         )
         return tuple(str(row[0]) for row in rows)
 
+    def stopped_by_user(self) -> frozenset[str]:
+        """The ids of those that the user has ended, or sent a signal, since their last start."""
+        return frozenset(
+            str(row[0]) for row in self._database.query("SELECT id FROM container WHERE stopped_by_user")
+        )
+
     # -- writing ---------------------------------------------------------------------------------
     def insert(
         self, container: Container, chain_id: str | None, volumes: Iterable[tuple[str, bool]] = ()

@@ -132,6 +132,14 @@ VERBS = (
     Verb(("system info", "info"), "system", "INFO", "Display system-wide information"),
     Verb(("version",), "system", "VERSION", "Show the tuidock version information"),
     Verb(("system events", "events"), "events", "EVENTS", "Get real time events from the engine"),
+    Verb(("system start",), "service", "START", "Start what should run by its restart policy, after a boot"),
+    Verb(("system stop",), "service", "STOP", "Stop all containers, which 'system start' starts again"),
+    Verb(
+        ("system install-service",),
+        "service",
+        "INSTALL",
+        "Write a systemd unit that starts containers with the machine",
+    ),
     Verb(("system prune",), "prune", "SYSTEM", "Remove unused data"),
     Verb(
         ("job ls", "job list", "jobs"), "jobs", "LIST", "List builds, loads and prunes in jobs of their own"
