@@ -7,102 +7,20 @@ of whole lines of one stream, each with the time at which its bytes came; only t
 from __future__ import annotations
 
 import os
-from collections import deque
-from typing import TYPE_CHECKING, NamedTuple, Self
-
-from aiofiles.threadpool import wrap
+from typing import TYPE_CHECKING
 
 from engine.records import LogChunk
-from engine.shim.wire import LOG_RECORD
-from engine.watch import Watch
+from engine.runtime.log_files import LogFiles
+from engine.watch import FOLDER_CHANGES, Watch
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
-    from io import BufferedReader
-
-    from aiofiles.threadpool.binary import AsyncBufferedReader
 
     from engine.options import LogOptions
+    from engine.runtime.log_files import LogRecord
 
-_BATCH = 128
 _LONGEST_LINE = 1 << 20
-_LOOK_BACK = 4096
-"""Records before the tail in which the beginning of a line that ends in it is still looked for."""
 _STREAMS = {1: "stdout", 2: "stderr"}
-
-
-class _Record(NamedTuple):
-    time: int
-    offset: int
-    length: int
-    stream: int
-
-
-class LogReader:
-    """The two files of one log, read beside the event loop; ``None`` in place of a missing one.
-
-    They are opened and closed at once: a reader is cancelled at any moment, and must not lose a descriptor.
-    """
-
-    def __init__(self, content: BufferedReader | None, index: BufferedReader | None) -> None:
-        self._files = tuple(file for file in (content, index) if file is not None)
-        self._content: AsyncBufferedReader | None = wrap(content) if content is not None else None
-        self._index: AsyncBufferedReader | None = wrap(index) if index is not None else None
-
-    @classmethod
-    def open(cls, path: str, index_path: str) -> Self:
-        """The log as it is now; missing files are empty ones."""
-        return cls(_open(path), _open(index_path))
-
-    def close(self) -> None:
-        """Give the descriptors back."""
-        for file in self._files:
-            file.close()
-
-    @property
-    def count(self) -> int:
-        """The number of complete records."""
-        return os.fstat(self._index.fileno()).st_size // LOG_RECORD.size if self._index is not None else 0
-
-    async def records(self, start: int, end: int) -> list[tuple[_Record, bytes]]:
-        """The records from number ``start`` to before ``end``, each with the bytes that it describes.
-
-        They lie one behind the other in the log, so that one read serves them all.
-        """
-        if self._index is None or self._content is None or start >= end:
-            return []
-        raw = await _read_at(self._index, start * LOG_RECORD.size, (end - start) * LOG_RECORD.size)
-        whole = len(raw) - len(raw) % LOG_RECORD.size
-        found = [_Record(*fields) for fields in LOG_RECORD.iter_unpack(raw[:whole])]
-        if not found:
-            return []
-        first, last = found[0].offset, found[-1]
-        content = memoryview(await _read_at(self._content, first, last.offset + last.length - first))
-        return [
-            (record, bytes(content[record.offset - first : record.offset - first + record.length]))
-            for record in found
-        ]
-
-    async def tail_start(self, lines: int, end: int) -> int:
-        """A record from which on, up to ``end``, at least ``lines`` whole lines lie."""
-        found, clean, seen, after = 0, set[int](), set[int](), 0
-        position = end
-        while position > 0:
-            first = max(0, position - _BATCH)
-            for number, (record, content) in reversed(
-                list(enumerate(await self.records(first, position), first))
-            ):
-                enough = found > lines
-                if enough and content.endswith(b"\n"):
-                    clean.add(record.stream)
-                if enough and (seen <= clean or after > _LOOK_BACK):
-                    return number + 1
-                after += enough
-                found += content.count(b"\n")
-                if not enough:
-                    seen.add(record.stream)
-            position = first
-        return 0
 
 
 class _Lines:
@@ -111,7 +29,7 @@ class _Lines:
     def __init__(self) -> None:
         self._rest: dict[int, tuple[int, bytes]] = {}
 
-    def feed(self, record: _Record, content: bytes) -> Iterator[LogChunk]:
+    def feed(self, record: LogRecord, content: bytes) -> Iterator[LogChunk]:
         """The lines that are complete now: the one that had begun before, then the others as one chunk."""
         begun, rest = self._rest.pop(record.stream, (record.time, b""))
         whole, newline, left = (rest + content).rpartition(b"\n")
@@ -140,66 +58,104 @@ async def read_log(
 
     It has when its supervisor, the pidfd ``supervisor`` (closed here), has removed its lock or died.
     """
-    reader = LogReader.open(path, index_path)
+    files = LogFiles(path, index_path)
     lines = _Lines()
     try:
         with Watch() as watch:
-            follows = options.follow and supervisor is not None and _watched(watch, index_path, lock_path)
-            end = reader.count
-            start = 0 if options.tail is None else await reader.tail_start(options.tail, end)
-            past = _past(reader, lines, start, end, flush=not follows)
-            async for chunk in past if options.tail is None else _last_lines(past, options.tail):
+            follows = options.follow and supervisor is not None and _watched(watch, path, lock_path)
+            if follows:
+                files.look_for_newer()
+                _watch_newest(watch, files)
+            end = files.position = files.count
+            async for chunk in _from_tail(files, lines, end, options.tail, flush=not follows):
                 if _wanted(chunk, options):
                     yield chunk
             while follows:
                 follows = await watch.changed(process=supervisor) and _exists(lock_path)
-                new = reader.count
-                async for chunk in _past(reader, lines, end, new, flush=not follows):
+                async for chunk in _new(watch, files, lines, flush=not follows):
                     if options.until is not None and chunk.time > options.until:
                         return
                     if _wanted(chunk, options):
                         yield chunk
-                end = new
     finally:
-        reader.close()
+        files.close()
         if supervisor is not None:
             os.close(supervisor)
 
 
-def _watched(watch: Watch, *paths: str) -> bool:
-    """Watch all of ``paths``; false if one is gone: then the container has ended."""
+def _watched(watch: Watch, path: str, lock_path: str) -> bool:
+    """Watch what tells of a rotation and of the end; false if the container has ended."""
     try:
-        for path in paths:
-            watch.add(path)
+        watch.add(os.path.dirname(path), FOLDER_CHANGES)
+        watch.add(lock_path)
     except FileNotFoundError:
         return False
     return True
+
+
+def _watch_newest(watch: Watch, files: LogFiles) -> None:
+    if files.newest is not None:
+        watch.add_descriptor(files.newest)
 
 
 def _exists(path: str) -> bool:
     return os.path.exists(path)
 
 
-async def _past(
-    reader: LogReader, lines: _Lines, start: int, end: int, *, flush: bool
-) -> AsyncIterator[LogChunk]:
-    for first in range(start, end, _BATCH):
-        for record, content in await reader.records(first, min(end, first + _BATCH)):
-            for chunk in lines.feed(record, content):
+async def _new(watch: Watch, files: LogFiles, lines: _Lines, *, flush: bool) -> AsyncIterator[LogChunk]:
+    """What was written since ``files.position``, in all files that were begun since."""
+    while True:
+        # A file that was rotated away gets nothing more: what came before that is in the count after it.
+        rotated_away, newest, end = files.is_rotated, files.newest, files.count
+        async for chunk in _past(files, lines, files.position, end, flush=False):
+            yield chunk
+        files.position = end
+        if not rotated_away:
+            break
+        if files.look_for_newer():
+            for chunk in lines.flush():
                 yield chunk
+        files.forget(end)
+        if files.newest == newest:
+            break  # its successor is not there yet: the folder will tell
+        _watch_newest(watch, files)
     if flush:
         for chunk in lines.flush():
             yield chunk
 
 
-async def _last_lines(chunks: AsyncIterator[LogChunk], count: int) -> AsyncIterator[LogChunk]:
-    """The last ``count`` lines of what ``chunks`` hold."""
-    last: deque[LogChunk] = deque(maxlen=count)
-    async for chunk in chunks:
-        stream = 1 if chunk.stream == "stdout" else 2
-        last.extend(_chunk(chunk.time, stream, line) for line in split_lines(chunk.content))
-    for chunk in last:
-        yield chunk
+async def _past(
+    files: LogFiles, lines: _Lines, start: int, end: int, *, flush: bool
+) -> AsyncIterator[LogChunk]:
+    while start < end and (found := await files.records(start, end)):
+        for record, content in found:
+            for chunk in lines.feed(record, content):
+                yield chunk
+        start += len(found)
+    if flush:
+        for chunk in lines.flush():
+            yield chunk
+
+
+async def _from_tail(
+    files: LogFiles, lines: _Lines, end: int, tail: int | None, *, flush: bool
+) -> AsyncIterator[LogChunk]:
+    """The last ``tail`` lines before record ``end``, or all: counted first, so that none has to be held."""
+    start = 0 if tail is None else await files.tail_start(tail, end)
+    surplus = 0
+    if tail is not None:
+        async for chunk in _past(files, _Lines(), start, end, flush=flush):
+            surplus += len(split_lines(chunk.content))
+        surplus -= tail
+    async for chunk in _past(files, lines, start, end, flush=flush):
+        if surplus <= 0:
+            yield chunk
+            continue
+        kept = split_lines(chunk.content)
+        if surplus < len(kept):
+            stream = 1 if chunk.stream == "stdout" else 2
+            yield _chunk(chunk.time, stream, b"".join(kept[surplus:]))
+        surplus -= len(kept)
 
 
 def split_lines(content: bytes) -> list[bytes]:
@@ -219,15 +175,3 @@ def _wanted(chunk: LogChunk, options: LogOptions) -> bool:
 
 def _chunk(time: int, stream: int, content: bytes) -> LogChunk:
     return LogChunk(time=time, stream=_STREAMS.get(stream, "stdout"), content=content)
-
-
-def _open(path: str) -> BufferedReader | None:
-    try:
-        return open(path, "rb")
-    except FileNotFoundError:
-        return None
-
-
-async def _read_at(file: AsyncBufferedReader, offset: int, length: int) -> bytes:
-    await file.seek(offset)
-    return await file.read(length)
