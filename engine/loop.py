@@ -11,10 +11,11 @@ import gc
 import signal
 import sys
 import types
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Generator
+    from collections.abc import Coroutine, Generator, Iterator
 
 _BEGIN = object()
 _Result = TypeVar("_Result")
@@ -33,23 +34,31 @@ def begun() -> bool:
     return asyncio is not None and asyncio._get_running_loop() is not None  # noqa: SLF001 - exported by its __all__
 
 
+@contextmanager
+def waiting() -> Iterator[None]:
+    """Around a system call that waits while no loop runs: an interrupt is raised there at once."""
+    interrupts = signal.getsignal(signal.SIGINT)
+    if not isinstance(interrupts, _Interrupts):
+        yield
+        return
+    interrupts.wait()
+    try:
+        yield
+    finally:
+        interrupts.waits = False
+
+
 def run(coroutine: Coroutine[Any, Any, _Result]) -> _Result:
     """Run ``coroutine`` to its end as ``asyncio.run`` does, but without a loop until it awaits ``begin``.
 
     The first interrupt cancels what is being waited for, the second is raised where it comes.
     """
-    interrupts: list[int] = []
-
-    def note(number: int, _frame: object) -> None:
-        if interrupts:
-            raise KeyboardInterrupt
-        interrupts.append(number)
-
-    signal.signal(signal.SIGINT, note)
+    interrupts = _Interrupts()
+    signal.signal(signal.SIGINT, interrupts)
     try:
         wanted = coroutine.send(None)
     except StopIteration as end:
-        if interrupts:
+        if interrupts.noted:
             raise KeyboardInterrupt from None
         result: _Result = end.value
         return result
@@ -62,10 +71,28 @@ def run(coroutine: Coroutine[Any, Any, _Result]) -> _Result:
     gc.freeze()
     gc.enable()
     try:
-        ended: _Result = asyncio.run(_rest(coroutine, interrupted=bool(interrupts)))
+        ended: _Result = asyncio.run(_rest(coroutine, interrupted=interrupts.noted))
     except asyncio.CancelledError:
         raise KeyboardInterrupt from None
     return ended
+
+
+class _Interrupts:
+    """The handler of interrupts while no loop runs: what is being done is done, what waits is not."""
+
+    def __init__(self) -> None:
+        self.noted = False
+        self.waits = False
+
+    def __call__(self, _number: int, _frame: object) -> None:
+        if self.noted or self.waits:
+            raise KeyboardInterrupt
+        self.noted = True
+
+    def wait(self) -> None:
+        self.waits = True
+        if self.noted:
+            raise KeyboardInterrupt
 
 
 async def _rest(coroutine: Coroutine[Any, Any, _Result], *, interrupted: bool) -> _Result:

@@ -1,22 +1,20 @@
-"""Owns asking a live supervisor: connects, says the first word, and only then waits, with an event loop.
+"""Owns asking a live supervisor: connects, says the first word, takes the answer.
 
-Refuses to carry what a session brings after the answer: that is ``engine.runtime.session``, imported, like
-asyncio, while the supervisor is at work.
+Refuses to carry what a session brings after the answer: that is ``engine.runtime.session``.
 """
 
 from __future__ import annotations
 
 import socket
 import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
 from engine import loop
+from engine.runtime.frames import Frames
+from engine.runtime.session import Session, to_error
 from engine.shim import wire
-
-if TYPE_CHECKING:
-    from engine.runtime.session import Frames, Session
 
 _CROWDED_SECONDS = 10.0
 _STEP = 0.005
@@ -35,8 +33,6 @@ async def request(socket_path: str, body: dict[str, Any]) -> Any:
 async def attached(socket_path: str, body: dict[str, Any]) -> Session:
     """A session from the request ``body``, whose op is attach, exec, wait or a held pause."""
     frames, answer = await _asked(socket_path, body)
-    from engine.runtime.session import Session
-
     return Session(frames, tty=bool(answer.get("tty")))
 
 
@@ -48,10 +44,7 @@ async def _asked(socket_path: str, body: dict[str, Any]) -> tuple[Frames, Any]:
     except OSError as error:
         connection.close()
         raise ConnectionResetError(error.errno, "the supervisor ended before it was asked") from error
-    await loop.begin()
-    from engine.runtime.session import Frames, to_error
-
-    frames = await Frames.open(connection, unsent)
+    frames = Frames(connection, unsent)
     try:
         frame = await frames.read()
     except BaseException:

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any, Self
 import msgspec
 
 from engine import errors, loop
+from engine.runtime.frames import Frames
+from engine.runtime.session import Session, to_error
 from engine.shim import wire
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
-
-    from engine.runtime.session import Frames, Session
 
 _ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 _PROGRAM = "import sys; sys.path[:0] = [sys.argv[1]]; from engine.shim.spawner import main; main(3)"
@@ -60,7 +60,7 @@ class Launcher:
         task is cancelled the worker is killed, and has died when the cancellation is raised.
         """
         body = {"call": call, "arguments": arguments, "sys_path": sys.path}
-        frames = await self._request("work", body, fds)
+        frames = self._request("work", body, fds)
         try:
             while True:
                 frame = await frames.read()
@@ -70,7 +70,7 @@ class Launcher:
                 if kind == wire.RESULT:
                     return msgspec.json.decode(content)
                 if kind == wire.ERROR:
-                    raise _failure(content)
+                    raise to_error(content)
                 if kind == wire.REPORT and on_report is not None:
                     on_report(msgspec.json.decode(content))
         finally:
@@ -102,7 +102,9 @@ class Launcher:
         NetworkFailure for a port in use, Conflict if it runs already; nothing is left behind then.
         """
         request = {"bundle": bundle, "attach": attach, "stdin": stdin, "size": size}
-        frames = await self._request("supervise", request)
+        frames = self._request("supervise", request)
+        if attach:
+            await loop.begin()  # who attends will want it: it is imported while the supervisor is at work
         try:
             await _until_ready(frames)
         except BaseException:
@@ -111,8 +113,6 @@ class Launcher:
         if not attach:
             await frames.finish()
             return None
-        from engine.runtime.session import Session
-
         return Session(frames, tty=bool(bundle.get("tty")))
 
     async def run_step(self, bundle: Mapping[str, Any], on_output: Callable[[str, bytes], None]) -> int:
@@ -121,9 +121,7 @@ class Launcher:
         Everything in it is dead, and its root unmounted, when this returns or raises.
         """
         request = {"bundle": {**bundle, "step": True}, "attach": True, "stdin": False, "size": None}
-        frames = await self._request("supervise", request)
-        from engine.runtime.session import Session
-
+        frames = self._request("supervise", request)
         try:
             await _until_ready(frames)
             session = Session(frames, tty=bool(bundle.get("tty")))
@@ -134,7 +132,7 @@ class Launcher:
             await frames.finish()
 
     async def _result(self, name: str, body: Mapping[str, object]) -> Any:
-        frames = await self._request(name, body)
+        frames = self._request(name, body)
         try:
             frame = await frames.read()
         finally:
@@ -143,10 +141,10 @@ class Launcher:
             raise errors.RuntimeFailure(name, reason="the process died before it had answered")
         kind, content = frame
         if kind == wire.ERROR:
-            raise _failure(content)
+            raise to_error(content)
         return msgspec.json.decode(content)
 
-    async def _request(self, name: str, body: Mapping[str, object], fds: Iterable[int] = ()) -> Frames:
+    def _request(self, name: str, body: Mapping[str, object], fds: Iterable[int] = ()) -> Frames:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         memory = os.memfd_create("request", os.MFD_CLOEXEC)
         try:
@@ -164,10 +162,7 @@ class Launcher:
         finally:
             os.close(memory)
             theirs.close()
-        await loop.begin()  # while the child is at work
-        from engine.runtime.session import Frames
-
-        return await Frames.open(ours)
+        return Frames(ours)
 
     def _started(self) -> socket.socket:
         self._spawner, self._pid = _start_spawner()
@@ -187,13 +182,7 @@ async def _until_ready(frames: Frames) -> None:
     kind, content = frame
     if kind == wire.ERROR:
         await frames.finish()
-        raise _failure(content)
-
-
-def _failure(content: bytes) -> errors.EngineError:
-    from engine.runtime.session import to_error
-
-    return to_error(content)
+        raise to_error(content)
 
 
 def _start_spawner() -> tuple[socket.socket, int]:

@@ -13,7 +13,7 @@ import sys
 import pytest
 
 from engine import errors
-from engine.runtime import session as sessions
+from engine.runtime import dialing
 from engine.runtime.launcher import Launcher
 from engine.shim import lock
 from tests.engine.shim.conftest import box, launcher  # noqa: F401 - fixtures
@@ -28,7 +28,7 @@ async def reap(box, bundle):  # noqa: F811
 
 async def test_init_dies_with_its_supervisor(box):  # noqa: F811
     session = await box.start("sh", "-c", "sleep 1000 & sleep 1000", process={"user": "7"})
-    init = (await sessions.request(box.last["socket_path"], {"op": "status"}))["pid"]
+    init = (await dialing.request(box.last["socket_path"], {"op": "status"}))["pid"]
     pidfd = os.pidfd_open(init)
     os.kill(lock.lock_holder(box.last["lock_path"]), signal.SIGKILL)
     loop, dead = asyncio.get_running_loop(), asyncio.Event()
@@ -55,7 +55,7 @@ async def test_reaper_records_the_end_and_leaves_nothing(box):  # noqa: F811
 
 async def test_paused_container_is_reaped(box):  # noqa: F811
     await box.launcher.supervise(box.bundle("sleep", "1000"))
-    await sessions.request(box.last["socket_path"], {"op": "pause"})
+    await dialing.request(box.last["socket_path"], {"op": "pause"})
     os.kill(lock.lock_holder(box.last["lock_path"]), signal.SIGKILL)
     while lock.lock_holder(box.last["lock_path"]):
         await asyncio.sleep(0.01)
@@ -124,10 +124,10 @@ async def test_container_survives_its_front_end_and_spawner(box):  # noqa: F811
         capture_output=True,
     )
     assert (killed.stdout, killed.returncode) == (b"up\n", -signal.SIGKILL)
-    status = await sessions.request(bundle["socket_path"], {"op": "status"})
+    status = await dialing.request(bundle["socket_path"], {"op": "status"})
     assert status["status"] == "running"
-    waiting = await sessions.attached(bundle["socket_path"], {"op": "wait"})
-    await sessions.request(bundle["socket_path"], {"op": "signal", "signal": 9})
+    waiting = await dialing.attached(bundle["socket_path"], {"op": "wait"})
+    await dialing.request(bundle["socket_path"], {"op": "signal", "signal": 9})
     assert await waiting.wait() == 137
 
 

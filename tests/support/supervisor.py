@@ -7,7 +7,7 @@ import signal
 
 import pytest
 
-from engine.runtime import session as sessions
+from engine.runtime import dialing
 
 
 async def read_until(session, text: bytes) -> bytes:
@@ -23,11 +23,11 @@ async def read_until(session, text: bytes) -> bytes:
 
 
 async def ask(box, op: str, **fields):
-    return await sessions.request(box.last["socket_path"], {"op": op, **fields})
+    return await dialing.request(box.last["socket_path"], {"op": op, **fields})
 
 
 async def joined(box, op: str, **fields):
-    return await sessions.attached(box.last["socket_path"], {"op": op, **fields})
+    return await dialing.attached(box.last["socket_path"], {"op": op, **fields})
 
 
 async def kill(box) -> None:

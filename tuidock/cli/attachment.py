@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
+from engine import loop
 from engine.errors import EngineError
 from tuidock.cli import diagnostics, terminal
 from tuidock.cli.detach_keys import DEFAULT, DetachKeys, parse
@@ -62,6 +63,8 @@ def check_terminal(*, tty: bool, stdin: bool) -> str:
 
 async def attend(session: Session, how: Attachment) -> int | None:
     """Stay until the process ends; its exit code, or None if the user has detached."""
+    if how.tty or how.stdin or how.forward is not None:
+        await loop.begin()
     owns_terminal = how.tty and how.stdin and os.isatty(terminal.STDIN)
     with contextlib.ExitStack() as stack:
         if owns_terminal:
@@ -80,6 +83,9 @@ async def attend(session: Session, how: Attachment) -> int | None:
 
 async def _pump(session: Session, how: Attachment) -> None:
     """Carry input and output until the output is over."""
+    if not loop.begun():
+        await _output(session, how.streams)
+        return
     import asyncio
 
     output = asyncio.ensure_future(_output(session, how.streams))
@@ -135,21 +141,21 @@ def _resizing(session: Session) -> Iterator[None]:
     """Tell the session every new size of the window."""
     import asyncio
 
-    loop = asyncio.get_running_loop()
+    running = asyncio.get_running_loop()
     pending: set[asyncio.Task[None]] = set()
 
     def tell() -> None:
         now = terminal.size()
         if now is not None:
-            task = loop.create_task(session.resize(*now))
+            task = running.create_task(session.resize(*now))
             pending.add(task)
             task.add_done_callback(pending.discard)
 
-    loop.add_signal_handler(signal.SIGWINCH, tell)
+    running.add_signal_handler(signal.SIGWINCH, tell)
     try:
         yield
     finally:
-        loop.remove_signal_handler(signal.SIGWINCH)
+        running.remove_signal_handler(signal.SIGWINCH)
 
 
 @contextlib.contextmanager
@@ -157,7 +163,7 @@ def _proxying(forward: Callable[[str], Awaitable[None]]) -> Iterator[None]:
     """Send the signals that this process gets on to the container."""
     import asyncio
 
-    loop = asyncio.get_running_loop()
+    running = asyncio.get_running_loop()
     attending = asyncio.current_task()
     pending: set[asyncio.Task[None]] = set()
     interrupts = 0
@@ -173,14 +179,14 @@ def _proxying(forward: Callable[[str], Awaitable[None]]) -> Iterator[None]:
             diagnostics.problem(f"received {_PATIENCE} SIGTERM/SIGINTs, forcefully exiting")
             attending.cancel()
             return
-        task = loop.create_task(send(name))
+        task = running.create_task(send(name))
         pending.add(task)
         task.add_done_callback(pending.discard)
 
     for name in _PROXIED:
-        loop.add_signal_handler(getattr(signal, f"SIG{name}"), proxy, name)
+        running.add_signal_handler(getattr(signal, f"SIG{name}"), proxy, name)
     try:
         yield
     finally:
         for name in _PROXIED:
-            loop.remove_signal_handler(getattr(signal, f"SIG{name}"))
+            running.remove_signal_handler(getattr(signal, f"SIG{name}"))

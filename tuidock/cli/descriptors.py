@@ -6,13 +6,15 @@ for before every read and write, and no write is larger than what a ready pipe s
 
 from __future__ import annotations
 
-import asyncio
 import os
 import select
 import stat
 from typing import TYPE_CHECKING
 
+from engine import loop
+
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Callable
 
 _READ_SIZE = 1 << 16
@@ -27,9 +29,11 @@ class Reader:
 
     async def read(self) -> bytes:
         """The next bytes; empty at the end."""
-        loop = asyncio.get_running_loop()
+        import asyncio
+
+        running = asyncio.get_running_loop()
         try:
-            await _ready(self._descriptor, loop.add_reader, loop.remove_reader)
+            await _ready(self._descriptor, running.add_reader, running.remove_reader)
         except PermissionError:
             await asyncio.sleep(0)  # a file: it is always ready, but others must have their turn
         return os.read(self._descriptor, _READ_SIZE)
@@ -46,19 +50,30 @@ class Writer:
 
     async def write(self, content: bytes) -> None:
         """All of ``content``; BrokenPipeError if the reader is gone."""
-        loop = asyncio.get_running_loop()
         view = memoryview(content)
         while view:
             if not self._unbounded and not self._poll.poll(0):
-                await _ready(self._descriptor, loop.add_writer, loop.remove_writer)
+                await self._ready()
             try:
                 view = view[os.write(self._descriptor, view if self._unbounded else view[:_PIPE_BUF]) :]
             except BlockingIOError:  # whoever started us has made it non-blocking
-                await _ready(self._descriptor, loop.add_writer, loop.remove_writer)
+                await self._ready()
+
+    async def _ready(self) -> None:
+        if not loop.begun():
+            with loop.waiting():
+                self._poll.poll()
+            return
+        import asyncio
+
+        running = asyncio.get_running_loop()
+        await _ready(self._descriptor, running.add_writer, running.remove_writer)
 
 
 async def _ready(descriptor: int, add: Callable[..., None], remove: Callable[[int], bool]) -> None:
     """Wait until ``descriptor`` is ready; PermissionError where the kernel cannot tell (a file)."""
+    import asyncio
+
     ready = asyncio.get_running_loop().create_future()
     add(descriptor, _resolve, ready)
     try:

@@ -12,7 +12,7 @@ import socket
 import pytest
 
 from engine import errors
-from engine.runtime import session as sessions
+from engine.runtime.frames import Frames
 from engine.shim import lock, wire
 from tests.engine.shim.conftest import finish
 from tests.support.supervisor import ask, joined, kill, read_until
@@ -328,7 +328,9 @@ async def test_cancelled_step_is_dead_when_the_cancellation_arrives(box):
 
 async def test_nonsense_from_a_client_hurts_nobody(box):
     session = await box.start("cat", stdin=True, tty=True)
-    client = await sessions.Frames.connect(box.last["socket_path"])
+    connection = socket.socket(socket.AF_UNIX)
+    connection.connect(box.last["socket_path"])
+    client = Frames(connection)
     await client.send(wire.RESIZE, b"nonsense")
     assert await client.read() is None
     client.close()
