@@ -13,7 +13,7 @@ import select
 import signal
 import stat
 
-from engine.shim import beneath, linux, wire
+from engine.shim import beneath, linux, users, wire
 from engine.shim.refusal import Refusal, refuse
 
 TYPE_CHECKING = False  # importing typing would cost every container half a megabyte
@@ -23,81 +23,9 @@ if TYPE_CHECKING:
     from engine.shim.refusal import Stage
     from engine.shim.seccomp import Filter
 
-_MAX_ID = 2147483647
-_NO_ID = 0xFFFFFFFF
-"""To setresuid(2) and setresgid(2) this is "leave it as it is", that is root."""
 _DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _RLIMIT_LOCKS = 10
 """The one of setrlimit(2) that Python has no name for."""
-_DATABASE_LIMIT = 16 << 20
-
-
-def resolve_user(user: str, extra_groups: list[str]) -> tuple[int, int, list[int], str]:
-    """uid, gid, supplementary groups and home directory of ``user`` ("name|uid[:group|gid]", "" is root).
-
-    The rules are Docker's: an unknown number is taken as it is, an unknown name is refused, a group that is
-    given replaces the user's supplementary ones.
-    """
-    name, _, group = user.partition(":")
-    users = _entries("/etc/passwd", 7)
-    entry = _find(users, name or "0", 2)
-    if entry:
-        uid, gid, home, login = int(entry[2]), int(entry[3]), entry[5] or "/", entry[0]
-    elif not name or name.isdigit():
-        uid, gid, home, login = _number(name or "0"), 0, "/", ""
-    else:
-        raise refuse(f"unable to find user {name}", "no matching entries in passwd file")
-    groups = _entries("/etc/group", 3)
-    if group:
-        gid = _group_id(groups, group)
-        supplementary: list[int] = []
-    else:
-        supplementary = [int(row[2]) for row in groups if login and login in ",".join(row[3:]).split(",")]
-    supplementary += [_group_id(groups, extra) for extra in extra_groups]
-    if max(uid, gid) >= _NO_ID:
-        raise refuse(f"user {user}", f"{uid}:{gid} are no ids that a process can have")
-    return uid, gid, list(dict.fromkeys([gid, *supplementary])), home
-
-
-def _group_id(groups: list[list[str]], group: str) -> int:
-    entry = _find(groups, group, 2)
-    if entry:
-        return int(entry[2])
-    if group.isdigit():
-        return _number(group)
-    raise refuse(f"unable to find group {group}", "no matching entries in group file")
-
-
-def _number(text: str) -> int:
-    if int(text) > _MAX_ID:
-        raise refuse(text, f"uids and gids must be in range 0-{_MAX_ID}")
-    return int(text)
-
-
-def _find(entries: list[list[str]], key: str, number_field: int) -> list[str] | None:
-    return next((entry for entry in entries if key in (entry[0], entry[number_field])), None)
-
-
-def _entries(path: str, fields: int) -> list[list[str]]:
-    """The well-formed rows of passwd(5) or group(5); none where the file is missing or no plain file."""
-    root = os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        fd = beneath.resolve(root, path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
-    except OSError:
-        return []
-    finally:
-        os.close(root)
-    with os.fdopen(fd, "rb") as file:
-        if not stat.S_ISREG(os.fstat(fd).st_mode):
-            return []
-        text = file.read(_DATABASE_LIMIT).decode("utf-8", "surrogateescape")
-    rows = [line.strip().split(":") for line in text.splitlines() if line and not line.startswith("#")]
-    # The numbers of a row are its third field and, for users, its fourth.
-    return [
-        row
-        for row in rows
-        if len(row) >= fields and all(n.isdigit() for n in row[2 : 4 if fields == 7 else 3])
-    ]
 
 
 def execute(process: dict, stage: Stage, confined: Filter, *, alive: int, first: bool) -> None:  # type: ignore[type-arg]  # JSON
@@ -107,7 +35,7 @@ def execute(process: dict, stage: Stage, confined: Filter, *, alive: int, first:
     ``alive`` is a descriptor that hangs up when the parent dies: after the credentials have changed (which
     clears the parent-death signal) that is asked again.
     """
-    uid, gid, groups, home = resolve_user(process.get("user", ""), process.get("groups") or [])
+    uid, gid, groups, home = users.resolve_user(process.get("user", ""), process.get("groups") or [])
     environment = dict(item.split("=", 1) for item in process["env"] if "=" in item)
     environment.setdefault("HOME", home)
     _enter_directory(process.get("cwd") or "/", stage, make=first)
@@ -180,14 +108,20 @@ def _set_credentials(
                 if error.errno != errno.EINVAL:
                     raise
                 break  # past the last capability of this kernel
-    os.setgroups(groups)
-    os.setresgid(gid, gid, gid)
+    try:
+        os.setgroups(groups)
+        os.setresgid(gid, gid, gid)
+    except OSError as error:
+        raise _unmapped(error, uid, gid) from error
     ambient = sets.get("ambient", 0) & own
     if uid:
         # Nothing but the ambient set survives the exec of another user; it must not help before it either.
         permitted = effective = inheritable = ambient
         linux.prctl(linux.PR_SET_KEEPCAPS, 1)
-        os.setresuid(uid, uid, uid)
+        try:
+            os.setresuid(uid, uid, uid)
+        except OSError as error:
+            raise _unmapped(error, uid, gid) from error
     else:
         permitted, effective = sets["permitted"] & own, sets["effective"] & own
         inheritable = sets.get("inheritable", 0) & own
@@ -197,6 +131,15 @@ def _set_credentials(
         if ambient >> number & 1:
             linux.prctl(linux.PR_CAP_AMBIENT, linux.PR_CAP_AMBIENT_RAISE, number)
     return effective, permitted, inheritable
+
+
+def _unmapped(error: OSError, uid: int, gid: int) -> Exception:
+    if error.errno != errno.EINVAL:
+        return error
+    reason = f"{uid}:{gid}, or one of its groups, is no id in the container's user namespace"
+    return refuse(
+        "changing credentials", reason, remedy="Give --userns a larger range, or choose another user."
+    )
 
 
 def _hung_up(fd: int) -> bool:
