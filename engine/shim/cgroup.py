@@ -31,7 +31,10 @@ def create(cgroup: dict, stage: Stage) -> None:  # type: ignore[type-arg]  # JSO
         _vacate(*cgroup["vacate"])
     for path, value in cgroup.get("writes", ()):
         stage(f"writing {value!r} to the cgroup", path)
-        write(path, str(value))
+        try:
+            write(path, str(value))
+        except OSError as error:
+            raise _explained(error, path, value) from error
     if cgroup.get("devices"):
         from engine.shim import bpf  # only cgroup v2 needs it
 
@@ -45,16 +48,13 @@ def change(cgroup: dict, writes: list, stage: Stage, *, live: bool) -> None:  # 
     done: list[tuple[str, str]] = []
     for path, value in writes if live else ():
         stage(f"writing {value!r} to the cgroup", path)
-        before = _read(path).strip()
         try:
+            before = _read(path).strip()
             write(path, value)
         except OSError as error:
             for written, old in reversed(done):
-                write(written, old)
-            if error.errno == errno.EBUSY and path.endswith("memory.limit_in_bytes"):
-                used = _read(f"{os.path.dirname(path)}/memory.usage_in_bytes").strip()
-                raise refuse("unable to set memory limit", f"{value} (current usage: {used})") from error
-            raise
+                _restore(written, old)
+            raise _explained(error, path, value) from error
         done.append((path, before))
     kept = dict(cgroup.get("writes", ()))
     several = [write for write in cgroup.get("writes", ()) if list(write) != [write[0], kept[write[0]]]]
@@ -62,6 +62,29 @@ def change(cgroup: dict, writes: list, stage: Stage, *, live: bool) -> None:  # 
     ordered = [*several, *([path, value] for path, value in kept.items())]
     # A new group takes the limit of memory and swap only after that of memory.
     cgroup["writes"] = sorted(ordered, key=lambda write: write[0].endswith("memsw.limit_in_bytes"))
+
+
+def _explained(error: OSError, path: str, value: str) -> Exception:
+    """Why the kernel refused ``value``, where its own word does not tell."""
+    folder, name = os.path.split(path)
+    if error.errno == errno.EBUSY and name == "memory.limit_in_bytes":
+        used = _read(f"{folder}/memory.usage_in_bytes").strip()
+        return refuse("unable to set memory limit", f"{value} (current usage: {used})")
+    if error.errno == errno.EBUSY and name == "cgroup.subtree_control":
+        reason = f"{folder} has processes of its own"
+        return refuse("passing controllers on", reason, remedy="Choose a --cgroup-parent without any.")
+    if name == "cpu.rt_runtime_us":
+        reason = f"{value}: {(error.strerror or '').lower()}"
+        remedy = f"Give the groups above it that much first: {os.path.dirname(folder)}/{name} and so on."
+        return refuse("setting the real-time runtime", reason, remedy=remedy)
+    return error
+
+
+def _restore(path: str, value: str) -> None:
+    try:
+        write(path, value)
+    except OSError:
+        pass  # what was refused is told; the record still says what was
 
 
 def _vacate(directory: str, leaf: str) -> None:

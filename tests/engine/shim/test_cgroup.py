@@ -106,3 +106,50 @@ def test_refused_value_names_the_file(group):
 def test_freezing_what_is_not_there_is_refused():
     with pytest.raises((OSError, Refusal)):
         cgroup.freeze({"version": 1, "dir": "/sys/fs/cgroup/no/such"}, frozen=True)
+
+
+def limited(*writes: tuple[str, str]) -> dict[str, object]:
+    return {"writes": [list(write) for write in writes]}
+
+
+def test_other_limits_are_written_and_kept_for_the_next_run(tmp_path):
+    (tmp_path / "pids.max").write_text("5")
+    path = f"{tmp_path}/pids.max"
+    plan = limited((path, "5"))
+    cgroup.change(plan, [[path, "9"]], Stage("test"), live=True)
+    assert ((tmp_path / "pids.max").read_text(), plan["writes"]) == ("9", [[path, "9"]])
+
+
+def test_between_two_runs_limits_are_only_kept(tmp_path):
+    path = f"{tmp_path}/pids.max"
+    plan = limited()
+    cgroup.change(plan, [[path, "9"]], Stage("test"), live=False)
+    assert (os.path.exists(path), plan["writes"]) == (False, [[path, "9"]])
+
+
+def test_when_one_limit_is_refused_the_others_are_taken_back(tmp_path):
+    (tmp_path / "pids.max").write_text("5")
+    path = f"{tmp_path}/pids.max"
+    plan = limited((path, "5"))
+    with pytest.raises(FileNotFoundError):
+        cgroup.change(plan, [[path, "9"], [f"{tmp_path}/gone", "1"]], Stage("test"), live=True)
+    assert ((tmp_path / "pids.max").read_text(), plan["writes"]) == ("5", [[path, "5"]])
+
+
+def test_the_limit_of_swap_follows_that_of_memory_in_the_next_run(tmp_path):
+    memory, both = f"{tmp_path}/memory.limit_in_bytes", f"{tmp_path}/memory.memsw.limit_in_bytes"
+    plan = limited()
+    cgroup.change(plan, [[both, "-1"], [memory, "5"]], Stage("test"), live=False)
+    assert plan["writes"] == [[memory, "5"], [both, "-1"]]
+
+
+def test_who_is_in_a_group_that_is_divided_moves_into_its_leaf(group):
+    if group["version"] == 1:
+        pytest.skip("v1 groups may have members beside groups")
+    process = sleeper(group)
+    leaf = f"{group['dir']}/leaf"
+    cgroup.create({"vacate": [group["dir"], leaf]}, Stage("test"))
+    with open(f"{leaf}/cgroup.procs") as procs:
+        assert procs.read().split() == [str(process.pid)]
+    cgroup.kill(leaf)
+    process.wait(5)
