@@ -5,7 +5,6 @@ The shape is what ``engine.shim`` reads; every path in it is absolute and every 
 
 from __future__ import annotations
 
-import signal
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -21,20 +20,38 @@ from engine.runtime.capabilities import (
 )
 from engine.runtime.cgroups import HostCgroups, cgroup_plan
 from engine.runtime.config import override_env, process_env
+from engine.runtime.identity import event_attributes
 from engine.runtime.init import is_own
 from engine.runtime.mounts import device_nodes, mount_plan, shared_memory
 from engine.runtime.namespaces import Namespaces
-from engine.runtime.signals import signal_number
+from engine.runtime.signals import stop_signal
 from engine.runtime.supervision import health_bundle, restart_bundle
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from engine.options import IdRange
     from engine.paths import Paths
     from engine.records import Container
+    from engine.runtime.mounts import Mount
 
 VERSION = 1
+_EXEC_DEFAULTS = (
+    "env",
+    "user",
+    "cwd",
+    "groups",
+    "capabilities",
+    "no_new_privileges",
+    "apparmor",
+    "seccomp",
+    "rlimits",
+    "oom_score_adj",
+)
+"""The fields of a process that an exec session has of its container's, unless it asks for others."""
 _MOST_GROUPS = 2147483647
+_TTY_GROUP = 5
+"""To whom terminals belong, where there is that group."""
 
 
 class Surroundings(Record, frozen=True, kw_only=True):
@@ -86,23 +103,11 @@ def container_bundle(paths: Paths, container: Container, around: Surroundings) -
         "cgroup": _cgroup(container, around),
         "network": around.attachment.bundle,
         "stop_signal": stop_signal(container),
+        "stdin_once": options.stdin_once,
+        "log": log_bound(options),
         "restart": restart_bundle(options.restart),
         "health": health_bundle(container.config),
-        "exec_defaults": {
-            name: process[name]
-            for name in (
-                "env",
-                "user",
-                "cwd",
-                "groups",
-                "capabilities",
-                "no_new_privileges",
-                "apparmor",
-                "seccomp",
-                "rlimits",
-                "oom_score_adj",
-            )
-        },
+        "exec_defaults": {name: process[name] for name in _EXEC_DEFAULTS},
     }
 
 
@@ -118,6 +123,16 @@ def _cgroup(container: Container, around: Surroundings) -> dict[str, object]:
 def _userns(container: Container) -> dict[str, Any] | None:
     ranges = container.options.id_map
     return {"map": [[one.container, one.host, one.size] for one in ranges]} if ranges else None
+
+
+def _seen_by(ids: tuple[IdRange, ...], mount: Mount, *, own: bool) -> dict[str, Any]:
+    """The mount in the bundle; in a user namespace the engine's ``own`` files belong to its root."""
+    seen: dict[str, Any] = msgspec.to_builtins(mount)
+    if ids:
+        seen["idmapped"] = own
+        if not any(one.container <= _TTY_GROUP < one.container + one.size for one in ids):
+            seen["data"] = seen["data"].removesuffix(f",gid={_TTY_GROUP}")
+    return seen
 
 
 def _sysctls(container: Container, around: Surroundings) -> dict[str, str]:
@@ -147,7 +162,7 @@ def _view(paths: Paths, container: Container, around: Surroundings) -> dict[str,
     own.update(engine_files(paths, around.attachment.files_of or container.id).values())
     return {
         "mounts": [
-            {**msgspec.to_builtins(mount), "idmapped": bool(options.id_map) and mount.source in own}
+            _seen_by(options.id_map, mount, own=mount.source in own)
             for mount in (*plan.mounts, *(around.devices.mounts if around.devices else ()))
         ],
         "devices": device_nodes((*around.host_devices, *(around.devices.nodes if around.devices else ()))),
@@ -201,17 +216,6 @@ def engine_files(paths: Paths, container_id: str) -> dict[str, str]:
         "/etc/hostname": paths.container_hostname(container_id),
         "/etc/hosts": paths.container_hosts(container_id),
     }
-
-
-def stop_signal(container: Container) -> int:
-    """The number of the signal that asks the container to end."""
-    text = container.config.stop_signal
-    return signal_number(text) if text else int(signal.SIGTERM)
-
-
-def event_attributes(container: Container) -> dict[str, str]:
-    """What the journal says of the container: its labels, image and name, as Docker's events do."""
-    return {**container.config.labels, "image": container.image, "name": container.name}
 
 
 def layer_trees(paths: Paths, chain_ids: Sequence[str]) -> tuple[str, ...]:

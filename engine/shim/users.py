@@ -76,7 +76,7 @@ def _is_number(text: str) -> bool:
 
 def _checked(number: int) -> int:
     if not 0 <= number <= _MAX_ID:
-        raise refuse("user", f"uids and gids must be in range 0-{_MAX_ID}")
+        raise refuse(str(number), f"uids and gids must be in range 0-{_MAX_ID}")
     return number
 
 
