@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from engine import loop
-from engine.containers import creation, running, stopping
-from engine.containers.deletion import delete_container
 from engine.containers.folding import current, seen
 from engine.containers.parts import Parts
 from engine.containers.supervision import ask, restarting, settle
@@ -17,10 +15,6 @@ from engine.errors import Conflict, InvalidInput, NotFound
 from engine.events import ignore_progress
 from engine.records import Pruned
 from engine.runtime.claim import claimed, until_claimable
-from engine.runtime.filters import check_filters, check_prune_filters, is_pruned, select
-from engine.runtime.inspection import inspect_container
-from engine.runtime.liveness import open_supervisor
-from engine.runtime.naming import check_name
 from engine.shim.lock import lock_holder
 from engine.store.container_records import RUNNING
 
@@ -71,6 +65,8 @@ class Containers:
     # -- looking ---------------------------------------------------------------------------------
     async def list(self, wanted: ContainerFilter) -> tuple[Container, ...]:
         """The containers that fit, newest first; without ``all`` only those that run."""
+        from engine.runtime.filters import check_filters, select
+
         check_filters(wanted.filters)
         rows = [await seen(self._parts, row) for row in self._parts.records.list()]
         containers = [row.container for row in rows if row is not None]
@@ -86,13 +82,18 @@ class Containers:
 
     async def inspect(self, reference: str) -> dict[str, Any]:
         """The container in the shape of Docker's API."""
+        from engine.runtime.inspection import inspect_container
+
         return inspect_container(self._paths, await self.get(reference))
 
     async def logs(self, reference: str, options: LogOptions) -> AsyncIterator[LogChunk]:
         """What the container wrote, in whole lines; with ``follow`` until it ends."""
+        from engine.runtime.liveness import open_supervisor
         from engine.runtime.logs import read_log
 
         container = await self.get(reference)
+        if log_driver(container.options) == NONE:
+            raise InvalidInput("", "configured logging driver does not support reading")
         await loop.begin()
         lock = self._paths.container_lock(container.id)
         # The supervisor is opened first: what is written after that is either seen or waited for.
@@ -133,16 +134,22 @@ class Containers:
     # -- lives -----------------------------------------------------------------------------------
     async def create(self, options: CreateOptions, progress: Progress = ignore_progress) -> Container:
         """A new container in the state created; nothing is left of it if this raises."""
+        from engine.containers import creation
+
         return await creation.create(self._parts, options, progress)
 
     async def start(self, reference: str) -> None:
         """Start the container; one that runs is left alone."""
+        from engine.containers import running
+
         await running.start(self._parts, reference, None, None)
 
     async def start_attached(
         self, reference: str, options: AttachOptions, size: tuple[int, int] | None = None
     ) -> Session:
         """Start the container with a session that sees its first byte; one that runs is attached to."""
+        from engine.containers import running
+
         session = await running.start(self._parts, reference, options, size)
         if session is None:
             raise TypeError("an attached start gives a session")
@@ -150,11 +157,15 @@ class Containers:
 
     async def attach(self, reference: str, options: AttachOptions) -> Session:
         """A session on the running container's main process."""
-        return await running.attach(self._parts, reference, options)
+        from engine.containers import joining
+
+        return await joining.attach(self._parts, reference, options)
 
     async def exec(self, reference: str, options: ExecOptions) -> Session | None:
         """One more process in the running container; None if it is detached."""
-        return await running.execute(self._parts, reference, options)
+        from engine.containers import joining
+
+        return await joining.execute(self._parts, reference, options)
 
     async def resize(self, reference: str, rows: int, cols: int) -> None:
         """Tell the container's terminal its size."""
@@ -163,6 +174,8 @@ class Containers:
 
     async def stop(self, reference: str, timeout: int | None = None, signal: str | None = None) -> None:  # noqa: ASYNC109 - Docker's word
         """Ask the container to end and kill it after ``timeout`` seconds; it has ended when this returns."""
+        from engine.containers import stopping
+
         await stopping.stop(self._parts, reference, timeout, signal)
 
     async def due(self) -> tuple[tuple[Container, ...], ...]:
@@ -173,14 +186,20 @@ class Containers:
 
     async def shut_down(self, reference: str, timeout: int | None = None) -> None:  # noqa: ASYNC109 - as above
         """Stop the container because the machine goes down: it is ``due`` after that."""
+        from engine.containers import stopping
+
         await stopping.stop(self._parts, reference, timeout, None, by_user=False)
 
     async def kill(self, reference: str, signal: str = "KILL") -> None:
         """Send a signal to the container's main process."""
+        from engine.containers import stopping
+
         await stopping.kill(self._parts, reference, signal)
 
     async def restart(self, reference: str, timeout: int | None = None) -> None:  # noqa: ASYNC109 - as above
         """Stop the container if it runs, then start it."""
+        from engine.containers import running, stopping
+
         container = await self.get(reference)
         if container.state.running and container.options.auto_remove:
             await ask(self._parts, container, {"op": "keep"})
@@ -190,10 +209,14 @@ class Containers:
 
     async def pause(self, reference: str) -> None:
         """Freeze all processes of the container."""
+        from engine.containers import stopping
+
         await stopping.pause(self._parts, reference, frozen=True)
 
     async def unpause(self, reference: str) -> None:
         """Thaw all processes of the container."""
+        from engine.containers import stopping
+
         await stopping.pause(self._parts, reference, frozen=False)
 
     async def wait(self, reference: str, condition: str = "") -> int:
@@ -205,6 +228,9 @@ class Containers:
     # -- names and ends --------------------------------------------------------------------------
     async def rename(self, reference: str, name: str) -> None:
         """Give the container another name."""
+        from engine.containers import creation
+        from engine.runtime.naming import check_name
+
         if not name:
             raise InvalidInput("", "Neither old nor new names may be empty")
         container, new = await self.get(reference), check_name(name)
@@ -217,6 +243,8 @@ class Containers:
 
     async def remove(self, reference: str, options: RemoveContainerOptions) -> None:
         """Remove the container; a running one only with ``force``, which kills it."""
+        from engine.containers import stopping
+
         container = await self.get(reference)
         while True:
             if container.state.running:
@@ -241,6 +269,8 @@ class Containers:
 
     async def prune(self, options: PruneOptions) -> Pruned:
         """Remove all containers that do not run and fit the filters (until, label)."""
+        from engine.runtime.filters import check_prune_filters, is_pruned
+
         check_prune_filters(options.filters)
         removed, reclaimed, now = [], 0, time.time_ns()
         for row in self._parts.records.list():
@@ -292,6 +322,8 @@ class Containers:
 
     async def _delete(self, container: Container, *, volumes: bool) -> int:
         """Bytes freed; BlockingIOError while another process starts or removes it."""
+        from engine.containers.deletion import delete_container
+
         await settle(self._parts, container)
         folder = self._paths.container(container.id)
         await until_claimable(folder, _CLAIM_SECONDS)

@@ -6,13 +6,12 @@ Refuses verbs of its own.
 from __future__ import annotations
 
 import time
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from engine.events import Event
-from engine.runtime.bundle import event_attributes
+from engine.runtime.identity import event_attributes
 from engine.store.container_records import ContainerRecords
-from engine.store.image_records import ImageRecords
-from engine.store.volume_records import VolumeRecords
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,7 +21,9 @@ if TYPE_CHECKING:
     from engine.runtime.attachment import Attachments
     from engine.runtime.launcher import Launcher
     from engine.store.database import Database
+    from engine.store.image_records import ImageRecords
     from engine.store.journal import Journal
+    from engine.store.volume_records import VolumeRecords
 
 
 class Parts:
@@ -40,8 +41,6 @@ class Parts:
         self.launcher = launcher
         self._networks = networks
         self.records = ContainerRecords(database)
-        self.volumes = VolumeRecords(paths, database)
-        self.images = ImageRecords(paths, database)
         self.database = database
         self.journal = journal
 
@@ -49,6 +48,20 @@ class Parts:
     def networks(self) -> Attachments:
         """Imported, with all it needs, when it is first asked for."""
         return self._networks()
+
+    @cached_property
+    def images(self) -> ImageRecords:
+        """As the networks."""
+        from engine.store.image_records import ImageRecords
+
+        return ImageRecords(self.paths, self.database)
+
+    @cached_property
+    def volumes(self) -> VolumeRecords:
+        """As the networks."""
+        from engine.store.volume_records import VolumeRecords
+
+        return VolumeRecords(self.paths, self.database)
 
     def announce(self, action: str, container: Container, **attributes: str) -> None:
         """One event about the container."""

@@ -1,4 +1,4 @@
-"""Owns bringing a container to life, and processes and clients into a live one.
+"""Owns bringing a container to life.
 
 One process wins a start: it holds the claim from the check to the supervisor's answer. Refuses to end any.
 """
@@ -9,19 +9,20 @@ import os
 import time
 from typing import TYPE_CHECKING, Any
 
+from engine.containers import joining
 from engine.containers.confinement import loaded_profile
 from engine.containers.creation import make_folders
 from engine.containers.folding import current
 from engine.containers.sharing import peers_of
-from engine.containers.supervision import GONE, not_running, restarting, settle
-from engine.errors import CommandNotExecutable, CommandNotFound, Conflict, EngineError, InvalidInput, NotFound
+from engine.containers.supervision import settle
+from engine.errors import CommandNotExecutable, CommandNotFound, Conflict, EngineError, NotFound
 from engine.records import Container, ContainerState
 from engine.runtime.bundle import Surroundings, container_bundle
-from engine.runtime.capabilities import capability_bits, capability_names, capability_sets
+from engine.runtime.capabilities import capability_names
 from engine.runtime.cgroups import read_host
 from engine.runtime.claim import claimed, until_claimable
-from engine.runtime.config import override_env, port_specs, process_env
-from engine.runtime.dialing import attached
+from engine.runtime.config import port_specs
+from engine.runtime.identity import container_hostname
 from engine.runtime.init import find_init
 from engine.runtime.initlayer import host_devices
 from engine.runtime.namespaces import namespaces_plan
@@ -31,7 +32,7 @@ from engine.store.locks import store_failure
 
 if TYPE_CHECKING:
     from engine.containers.parts import Parts
-    from engine.options import AttachOptions, ExecOptions
+    from engine.options import AttachOptions
     from engine.paths import Paths
     from engine.runtime.attachment import Attachment
     from engine.runtime.devices import Devices
@@ -77,7 +78,7 @@ async def start(
             "cannot start a paused container, try unpause instead",
             remedy=f"tuidock unpause {row.container.name}",
         )
-    return None if options is None else await attach(parts, row.container.id, options)
+    return None if options is None else await joining.attach(parts, row.container.id, options)
 
 
 def _busy(container: Container) -> Conflict:
@@ -87,78 +88,6 @@ def _busy(container: Container) -> Conflict:
         f"container {container.name} is being started or removed by another process",
         remedy="look again in a moment: tuidock ps -a",
     )
-
-
-async def attach(parts: Parts, reference: str, options: AttachOptions) -> Session:
-    """A session on the running container's main process."""
-    container = (await current(parts, reference)).container
-    if container.state.status == "paused":
-        raise Conflict(
-            "container",
-            container.name,
-            "You cannot attach to a paused container, unpause it first",
-            remedy=f"tuidock unpause {container.name}",
-        )
-    if container.state.status == "restarting":
-        reason = "You cannot attach to a restarting container, wait until it is running"
-        raise Conflict("container", container.name, reason)
-    if not container.state.running:
-        raise not_running(container, "You cannot attach to a stopped container, start it first")
-    stdin = options.stdin and container.options.stdin_open
-    body = {"op": "attach", "stdin": stdin, "replay": options.replay}
-    try:
-        session = await attached(parts.paths.container_socket(container.id), body)
-    except GONE as error:
-        raise not_running(container, "You cannot attach to a stopped container, start it first") from error
-    parts.announce("attach", container)
-    return session
-
-
-async def execute(parts: Parts, reference: str, options: ExecOptions) -> Session | None:
-    """One more process in the running container; None if it is detached."""
-    if not options.command:
-        raise InvalidInput("", "No exec command specified", remedy="name a command after the container")
-    if options.working_dir and not options.working_dir.startswith("/"):
-        raise InvalidInput(
-            "", f"the working directory '{options.working_dir}' is invalid, it needs to be an absolute path"
-        )
-    container = (await current(parts, reference)).container
-    if not container.state.running:
-        raise not_running(container, f"container {container.id} is not running")
-    if container.state.status == "restarting":
-        raise restarting(container)
-    hostname = container_hostname(container)
-    env = override_env(process_env(container.config, hostname, tty=options.tty), options.env)
-    body: dict[str, Any] = {
-        "op": "exec",
-        "args": options.command,
-        "env": env,
-        "cwd": options.working_dir,
-        "user": options.user,
-        "tty": options.tty,
-        "stdin": options.stdin,
-        "detach": options.detach,
-        "size": options.size,
-    }
-    if options.privileged:
-        body["capabilities"] = capability_sets(capability_bits(capability_names(privileged=True)))
-    parts.announce("exec_create", container, execCommand=" ".join(options.command))
-    try:
-        session = await attached(parts.paths.container_socket(container.id), body)
-    except GONE as error:
-        raise not_running(container, f"container {container.id} is not running") from error
-    parts.announce("exec_start", container, execCommand=" ".join(options.command))
-    if options.detach:
-        session.close()
-        return None
-    return session
-
-
-def container_hostname(container: Container) -> str:
-    """What the container calls itself."""
-    if "host" in {container.options.network, container.options.uts} and not container.config.hostname:
-        return os.uname().nodename
-    return container.config.hostname or container.id[:12]
 
 
 async def _start_claimed(

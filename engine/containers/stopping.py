@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING
 from engine.containers.folding import current
 from engine.containers.supervision import ask, wait_end
 from engine.errors import Conflict, RuntimeFailure
-from engine.runtime.bundle import stop_signal
-from engine.runtime.signals import signal_number
+from engine.runtime.signals import signal_number, stop_signal
 
 if TYPE_CHECKING:
     from engine.containers.parts import Parts

@@ -3,8 +3,18 @@
 from __future__ import annotations
 
 import signal
+from typing import TYPE_CHECKING
 
 from engine.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from engine.records import Container
+
+
+def stop_signal(container: Container) -> int:
+    """The number of the signal that asks the container to end."""
+    text = container.config.stop_signal
+    return signal_number(text) if text else int(signal.SIGTERM)
 
 
 def signal_number(text: str) -> int:
