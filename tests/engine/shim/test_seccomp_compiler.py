@@ -70,6 +70,6 @@ def test_the_first_of_two_rules_that_contradict_each_other_decides():
 
 
 def test_a_program_that_no_kernel_takes_is_refused():
-    rules = [(["personality"], ALLOW, [[0, _EQ, value, 0]]) for value in range(2100)]
+    rules = [(["personality"], ALLOW, [[0, _EQ, value, 0]]) for value in range(4100)]
     made = compile_filter({"architectures": ["x86_64"], "default_action": EPERM, "rules": rules})
     assert str(made["refused"]).endswith("instructions, and the kernel takes 4096")
