@@ -89,6 +89,7 @@ class Containers:
     async def logs(self, reference: str, options: LogOptions) -> AsyncIterator[LogChunk]:
         """What the container wrote, in whole lines; with ``follow`` until it ends."""
         from engine.runtime.liveness import open_supervisor
+        from engine.runtime.log_config import NONE, log_driver
         from engine.runtime.logs import read_log
 
         container = await self.get(reference)

@@ -26,7 +26,8 @@ from engine.runtime.config import container_config, port_specs
 from engine.runtime.confinement import check_confinement
 from engine.runtime.init import find_init
 from engine.runtime.initlayer import make_container_folder
-from engine.runtime.mountpoints import make_bind_sources, make_volume_folder, mount_points
+from engine.runtime.log_config import check_log
+from engine.runtime.mountpoints import make_bind_sources, make_volume_folder
 from engine.runtime.namespaces import PEER, check_modes
 from engine.runtime.naming import check_name, new_id, random_name
 from engine.runtime.seccomp import check_profile
@@ -57,7 +58,7 @@ async def create(parts: Parts, options: CreateOptions, progress: Progress) -> Co
     if name is not None:
         await require_free(parts, name)
     container_id = new_id()
-    points = mount_points(parts.paths, options, config.volumes)
+    points = await _mounts(parts, options, config)
     made = make_bind_sources(options.mounts)
     container = Container(
         id=container_id,
@@ -71,7 +72,7 @@ async def create(parts: Parts, options: CreateOptions, progress: Progress) -> Co
     )
     try:
         with with_id_map(parts, container) as mapped:
-            container = _insert(parts, mapped, image, named=name is not None)
+            container = _insert_with_volumes(parts, mapped, image, named=name is not None)
         await _make_or_delete(parts, container, layer_trees(parts.paths, image.chain_ids), progress)
     except BaseException:
         for folder in reversed(made):
@@ -79,6 +80,14 @@ async def create(parts: Parts, options: CreateOptions, progress: Progress) -> Co
         raise
     parts.announce("create", container)
     return container
+
+
+async def _mounts(parts: Parts, options: CreateOptions, config: ContainerConfig) -> tuple[MountPoint, ...]:
+    if not (options.mounts or options.volumes_from or config.volumes):
+        return ()
+    from engine.containers.mounting import planned_mounts  # most containers mount nothing
+
+    return await planned_mounts(parts, options, config.volumes)
 
 
 def find_image(parts: Parts, reference: str) -> Image:
@@ -110,6 +119,7 @@ async def _check(parts: Parts, options: CreateOptions, config: ContainerConfig) 
         await current(parts, options.network.removeprefix(PEER))
     if options.init:
         find_init(parts.paths)
+    check_log(options)
     check_restart(options.restart, auto_remove=options.auto_remove)
     check_health(config.healthcheck)
 
@@ -133,6 +143,18 @@ async def require_free(parts: Parts, name: str) -> None:
     row = None if holder is None else parts.records.get(holder)
     if row is not None and await refreshed(parts, row) is not None:
         raise parts.records.name_conflict(name)
+
+
+def _insert_with_volumes(parts: Parts, container: Container, image: Image, *, named: bool) -> Container:
+    if not container.mounts:
+        return _insert(parts, container, image, named=named)
+    from engine.containers.mounting import record_volumes
+
+    new = record_volumes(parts, container.options, container.mounts)
+    container = _insert(parts, container, image, named=named)
+    for volume in new:
+        parts.announce_volume("create", volume)
+    return container
 
 
 def _insert(parts: Parts, container: Container, image: Image, *, named: bool) -> Container:
@@ -175,8 +197,7 @@ async def make_folders(
     try:
         for point in wanted:
             make_volume_folder(parts.paths, point.name)
-        no_copy = {spec.target for spec in container.options.mounts if spec.no_copy}
-        fresh = [point for point in wanted if point.target not in no_copy and not os.listdir(point.source)]
+        fresh = [point for point in wanted if _is_filled(point) and not os.listdir(point.source)]
         if fresh and lower:
             await _copy_up(parts, lower, fresh, progress)
         with staging(parts.paths) as folder:
@@ -185,6 +206,11 @@ async def make_folders(
             os.rmdir(folder)
     except OSError as error:
         raise store_failure(error.filename or parts.paths.containers, error) from error
+
+
+def _is_filled(point: MountPoint) -> bool:
+    """Whether the image's content may go there: not to a part of a volume, nor to a folder of the host's."""
+    return not (point.no_copy or point.subpath or point.driver_options)
 
 
 async def _copy_up(parts: Parts, lower: tuple[str, ...], fresh: list[MountPoint], progress: Progress) -> None:

@@ -38,6 +38,19 @@ class MountSpec(Options, frozen=True, kw_only=True):
     create_source: bool = False
     tmpfs_size: int = 0
     tmpfs_mode: int = 0o1777
+    recursive: str = "enabled"
+    """Of a bind: enabled, disabled (the top alone), writable (only the top read-only), readonly (or fail)."""
+    subpath: str = ""
+    """Of a volume: the folder or file in it that is mounted."""
+    labels: dict[str, str] = {}
+    driver: str = ""
+    driver_options: dict[str, str] = {}
+    """Of a volume that does not exist yet."""
+    tmpfs_options: tuple[str, ...] = ()
+    mode: str = ""
+    """The third part of ``-v`` as it was written."""
+    short: bool = False
+    """It was written as ``-v`` or ``--tmpfs``."""
 
 
 class HealthOptions(Options, frozen=True, kw_only=True):
@@ -115,6 +128,8 @@ class CreateOptions(Options, frozen=True, kw_only=True):
     cdi_devices: tuple[str, ...] = ()
     """``vendor.com/class=name``, as a specification in /etc/cdi has it."""
     mounts: tuple[MountSpec, ...] = ()
+    volumes_from: tuple[str, ...] = ()
+    """``CONTAINER[:MODE]``: their volumes and binds too; ``mounts`` win."""
     ports: tuple[PortSpec, ...] = ()
     publish_all: bool = False
     expose: tuple[str, ...] = ()
@@ -131,6 +146,11 @@ class CreateOptions(Options, frozen=True, kw_only=True):
     oom_score_adj: int = 0
     restart: RestartPolicy = RestartPolicy()
     health: HealthOptions | None = None
+    log_driver: str = ""
+    """json-file or local (both are the engine's own files) or none; "" is local."""
+    log_opts: dict[str, str] = {}
+    stdin_once: bool = True
+    """The process's input ends with the first client that has typed into it (Docker: ``run -i`` without -d)."""
     platform: str | None = None
 
 

@@ -22,6 +22,7 @@ from engine.runtime.cgroups import HostCgroups, cgroup_plan
 from engine.runtime.config import override_env, process_env
 from engine.runtime.identity import event_attributes
 from engine.runtime.init import is_own
+from engine.runtime.log_config import log_bound
 from engine.runtime.mounts import device_nodes, mount_plan, shared_memory
 from engine.runtime.namespaces import Namespaces
 from engine.runtime.signals import stop_signal

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from engine.oci.instant import to_rfc3339
+from engine.runtime.log_config import NONE, log_driver
 from engine.runtime.namespace_inspection import shown_namespaces
 from engine.runtime.resource_inspection import shown_resources
 
 if TYPE_CHECKING:
-    from engine.options import CreateOptions
+    from engine.options import CreateOptions, MountSpec
     from engine.paths import Paths
     from engine.records import Container, Endpoint, MountPoint
 
@@ -32,7 +33,7 @@ def inspect_container(paths: Paths, container: Container, platform: str = "linux
         "ResolvConfPath": paths.container_resolv_conf(container.id),
         "HostnamePath": paths.container_hostname(container.id),
         "HostsPath": paths.container_hosts(container.id),
-        "LogPath": paths.container_log(container.id),
+        "LogPath": "" if log_driver(container.options) == NONE else paths.container_log(container.id),
         "Name": f"/{container.name}",
         "RestartCount": container.state.restart_count,
         "Driver": "overlay2",
@@ -99,7 +100,7 @@ def _config(container: Container) -> dict[str, Any]:
         "AttachStderr": attached,
         "Tty": options.tty,
         "OpenStdin": options.stdin_open,
-        "StdinOnce": options.stdin_open,
+        "StdinOnce": options.stdin_once,
         "Env": list(config.env),
         "Cmd": list(config.cmd) or None,
         "Image": container.image,
@@ -127,7 +128,7 @@ def _host_config(container: Container) -> dict[str, Any]:
     return {
         "Binds": _binds(container) or None,
         "ContainerIDFile": "",
-        "LogConfig": {"Type": "json-file", "Config": {}},
+        "LogConfig": {"Type": log_driver(options), "Config": options.log_opts},
         "NetworkMode": options.network,
         "PortBindings": _port_bindings(container),
         "RestartPolicy": {
@@ -158,8 +159,7 @@ def _host_config(container: Container) -> dict[str, Any]:
         "Isolation": "",
         **shown_namespaces(options),
         **shown_resources(options),
-        "Tmpfs": {mount.target: _tmpfs_options(mount) for mount in container.mounts if mount.type == "tmpfs"}
-        or None,
+        **_mounts_asked(options),
     }
 
 
@@ -238,7 +238,7 @@ def _mount(mount: MountPoint) -> dict[str, Any]:
         "Type": mount.type,
         "Source": mount.source,
         "Destination": mount.target,
-        "Mode": "ro" if mount.read_only else "",
+        "Mode": mount.mode,
         "RW": not mount.read_only,
         "Propagation": mount.propagation if mount.type == "bind" else "",
     }
@@ -248,15 +248,43 @@ def _mount(mount: MountPoint) -> dict[str, Any]:
 
 
 def _binds(container: Container) -> list[str]:
+    """What ``-v`` named, as it was written."""
     return [
-        f"{mount.name or mount.source}:{mount.target}{':ro' if mount.read_only else ''}"
-        for mount in container.mounts
-        if mount.type != "tmpfs" and not mount.anonymous
+        ":".join(filter(None, (spec.source, spec.target, spec.mode)))
+        for spec in container.options.mounts
+        if spec.short and spec.type != "tmpfs" and spec.source
     ]
 
 
-def _tmpfs_options(mount: MountPoint) -> str:
-    options = ["ro"] if mount.read_only else []
-    options += [f"mode={mount.tmpfs_mode:o}"] if mount.tmpfs_mode != 0o1777 else []  # noqa: PLR2004 - the default
-    options += [f"size={mount.tmpfs_size}"] if mount.tmpfs_size else []
-    return ",".join(options)
+def _mounts_asked(options: CreateOptions) -> dict[str, Any]:
+    """``--tmpfs``, ``--mount`` and ``--volumes-from``, absent where nobody asked, as Docker has them."""
+    tmpfs = {
+        spec.target: ",".join(spec.tmpfs_options)
+        for spec in options.mounts
+        if spec.short and spec.type == "tmpfs"
+    }
+    long = [_mount_asked(spec) for spec in options.mounts if not spec.short]
+    return {
+        "VolumesFrom": list(options.volumes_from) or None,
+        **({"Tmpfs": tmpfs} if tmpfs else {}),
+        **({"Mounts": long} if long else {}),
+    }
+
+
+def _mount_asked(spec: MountSpec) -> dict[str, Any]:
+    shown: dict[str, Any] = {"Type": spec.type, "Source": spec.source, "Target": spec.target}
+    shown |= {"ReadOnly": True} if spec.read_only else {}
+    bind: dict[str, Any] = {"Propagation": spec.propagation} if spec.propagation != "rprivate" else {}
+    bind |= {"NonRecursive": True} if spec.recursive == "disabled" else {}
+    bind |= {"ReadOnlyNonRecursive": True} if spec.recursive == "writable" else {}
+    bind |= {"ReadOnlyForceRecursive": True} if spec.recursive == "readonly" else {}
+    bind |= {"CreateMountpoint": True} if spec.create_source else {}
+    driver = {"Name": spec.driver, "Options": spec.driver_options} if spec.driver_options else {}
+    volume: dict[str, Any] = {"NoCopy": True} if spec.no_copy else {}
+    volume |= {"Labels": spec.labels} if spec.labels else {}
+    volume |= {"Subpath": spec.subpath} if spec.subpath else {}
+    volume |= {"DriverConfig": driver} if volume or driver else {}
+    memory: dict[str, Any] = {"SizeBytes": spec.tmpfs_size} if spec.tmpfs_size else {}
+    memory |= {"Mode": spec.tmpfs_mode} if spec.tmpfs_mode != 0o1777 else {}  # noqa: PLR2004 - the default
+    parts = {"BindOptions": bind, "VolumeOptions": volume, "TmpfsOptions": memory}
+    return {name: value for name, value in (shown | parts).items() if value}

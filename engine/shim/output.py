@@ -26,8 +26,8 @@ SCROLLBACK = 1 << 20
 
 def kept(bundle: dict, stage: Callable[[str, str], None]) -> ContainerLog | Scrollback:  # type: ignore[type-arg]
     """Where the output of the container ``bundle`` is kept: its log, or memory if it has none."""
-    path, bound = bundle.get("log_path"), bundle.get("log") or {}
-    if path:
+    path, bound = bundle.get("log_path"), bundle.get("log", {})
+    if path and bound is not None:
         stage("opening the log", path)
         return ContainerLog(
             path, bundle["log_index_path"], bound.get("max_size", 0), bound.get("max_files", 1)

@@ -13,7 +13,7 @@ import signal
 import socket
 from functools import partial
 
-from engine.shim import cgroup, execution, linux, terminal, wire, worker
+from engine.shim import cgroup, execution, linux, state, terminal, wire, worker
 from engine.shim.container import Container
 from engine.shim.loop import IN, Client, Input, Loop
 from engine.shim.output import Output, kept
@@ -159,6 +159,7 @@ class Supervisor:
         if client in self._clients:
             self._clients.remove(client)
         self._output.detach(client)
+        self._end_input(client)
         if client is self._pauser and not self._runs.over:
             self._thaw()
         if self._container.step and not self._runs.over:
@@ -171,14 +172,21 @@ class Supervisor:
             if not self._input.write(body):
                 client.listen(wanted=False)
                 self._input.when_drained(self._listen_again)
-        elif kind == wire.STDIN_END and client.input and self._container.terminal < 0:
-            self._input.end()
+        elif kind == wire.STDIN_END:
+            self._end_input(client)
         elif kind == wire.RESIZE:
             self._resize(json.loads(body))
         elif kind == wire.DETACHED:
             client.close()
             self._clients.remove(client)
             self._output.detach(client)
+            self._tell("detach")
+
+    def _end_input(self, client: Client) -> None:
+        """One that types is done, or gone: as Docker, that is the end of the input only if it is for one."""
+        once = self._bundle.get("stdin_once", True)
+        if client.input and once and self._container.terminal < 0:
+            self._input.end()
 
     def _listen_again(self) -> None:
         for client in self._clients:
@@ -213,6 +221,13 @@ class Supervisor:
     def _resize(self, size: list[int]) -> None:
         if self._container.terminal >= 0:
             terminal.resize(self._container.terminal, size)
+            self._tell("resize", height=str(size[0]), width=str(size[1]))
+
+    def _tell(self, action: str, **attributes: str) -> None:
+        try:
+            state.append_event(self._bundle, action, **attributes)
+        except OSError:
+            pass  # a full disk
 
     # -- operations: each returns the body of its RESULT, or None if another process answers ------
     def _require_process(self) -> None:

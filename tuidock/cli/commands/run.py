@@ -6,6 +6,8 @@ import contextlib
 import os
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from engine.errors import EngineError, InvalidInput
 from engine.events import Warned
 from engine.options import AttachOptions, CreateOptions, RemoveContainerOptions
@@ -70,14 +72,15 @@ def _check_run(invocation: Invocation) -> None:
 
 
 async def _create(engine: Engine, invocation: Invocation) -> int:
-    container = await _created(engine, invocation, create_options(invocation))
+    container = await _created(engine, invocation, _with_input(create_options(invocation), attached=True))
     output.line(container.id)
     return 0
 
 
 async def _run(engine: Engine, invocation: Invocation) -> int:
-    options = create_options(invocation)
     how = _attachment(invocation)
+    attached = how.stdin and not invocation.switch("detach")
+    options = _with_input(create_options(invocation), attached=attached)
     if not invocation.switch("detach"):
         problem = check_terminal(tty=how.tty, stdin=how.stdin)
         if problem:
@@ -88,6 +91,11 @@ async def _run(engine: Engine, invocation: Invocation) -> int:
     except EngineError:
         await _remove_if_never_run(engine, container)
         raise
+
+
+def _with_input(options: CreateOptions, *, attached: bool) -> CreateOptions:
+    """As Docker: with -i and not -d the container's input ends with who types into it."""
+    return msgspec.structs.replace(options, stdin_once=attached and options.stdin_open)
 
 
 async def _start(engine: Engine, invocation: Invocation, container: Container, how: Attachment) -> int:

@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING
 
 from engine.options import CreateOptions
 from tuidock.cli.command import SpecError
-from tuidock.cli.container_options import devices, files, namespaces, resources, security, supervision
+from tuidock.cli.container_options import (
+    devices,
+    files,
+    logging,
+    namespaces,
+    resources,
+    security,
+    supervision,
+)
 from tuidock.cli.flags import Flag, many, switch, text
 from tuidock.cli.specs import network, ports, variables
 from tuidock.cli.specs.every import every
@@ -19,7 +27,7 @@ if TYPE_CHECKING:
     from engine.options import PortSpec
     from tuidock.cli.command import Invocation
 
-_PARTS = (devices, files, namespaces, resources, security, supervision)
+_PARTS = (devices, files, logging, namespaces, resources, security, supervision)
 _OWN = (
     many("add-host", "Add a custom host-to-IP mapping (host:ip)", convert=network.extra_host),
     many("dns", "Set custom DNS servers", convert=network.name_server),
