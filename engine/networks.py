@@ -35,8 +35,8 @@ DEFAULT = "bridge"
 _DEFAULT_BRIDGE = "tuidock0"
 _DEFAULT_ROOT = "/var/lib/tuidock"
 _BUILT_IN = (DEFAULT, "host", "none")
-_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*")
-_OWNER = re.compile(r"[0-9a-z]{12,}")
+_NAME = r"[a-zA-Z0-9][a-zA-Z0-9_.-]*"
+_OWNER = r"[0-9a-z]{12,}"
 _STALE_NANOSECONDS = 60 * 10**9
 _CONTAINER_MODE = "container:"
 
@@ -66,7 +66,7 @@ class Networks:
         """Make a bridge network; nothing is left of it if the kernel refuses."""
         if options.driver != DEFAULT:
             raise InvalidInput("driver", f"{options.driver} is not supported", remedy="use --driver bridge")
-        if not _NAME.fullmatch(options.name):
+        if not re.fullmatch(_NAME, options.name):
             raise InvalidInput(
                 "network", f"{options.name!r} is no name", remedy="use letters, digits, '_', '.' and '-'"
             )
@@ -150,7 +150,7 @@ class Networks:
         )
         if network_ref in {"host", "none"}:
             return self._detached(network_ref, ports, extra_hosts, resolv_conf)
-        if not _OWNER.fullmatch(container_id):
+        if not re.fullmatch(_OWNER, container_id):
             reason = f"{container_id!r} cannot name an interface: 12 characters of 0-9a-z at least"
             raise InvalidInput(name, reason)
         network = self._to_network(network_ref)

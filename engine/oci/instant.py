@@ -8,9 +8,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime, timedelta
 
-_TIME = re.compile(
-    r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.(\d{1,9})\d*)?([Zz]|[+-]\d\d:\d\d)\Z",
-)
+_TIME = r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.(\d{1,9})\d*)?([Zz]|[+-]\d\d:\d\d)\Z"
 _SECOND = 1_000_000_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 NEVER = "0001-01-01T00:00:00Z"
@@ -19,7 +17,7 @@ NEVER = "0001-01-01T00:00:00Z"
 
 def from_rfc3339(text: str) -> int:
     """Nanoseconds since the epoch; 0 for an empty text, Go's zero time and anything unreadable."""
-    match = _TIME.match(text)
+    match = re.match(_TIME, text)
     if match is None:
         return 0
     date, time, fraction, zone = match.groups()

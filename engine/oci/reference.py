@@ -23,12 +23,10 @@ _COMPONENT = r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*"
 _PATH = rf"{_COMPONENT}(?:/{_COMPONENT})*"
 _TAG = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}"
 _DIGEST = r"[A-Za-z][A-Za-z0-9]*(?:[-_+.][A-Za-z][A-Za-z0-9]*)*:[0-9a-fA-F]{32,}"
-_REFERENCE = re.compile(
-    rf"(?:(?P<domain>{_DOMAIN})/)?(?P<path>{_PATH})(?::(?P<tag>{_TAG}))?(?:@(?P<digest>{_DIGEST}))?"
-)
-_IDENTIFIER = re.compile(r"[a-f0-9]{64}")
+_REFERENCE = rf"(?:(?P<domain>{_DOMAIN})/)?(?P<path>{_PATH})(?::(?P<tag>{_TAG}))?(?:@(?P<digest>{_DIGEST}))?"
+_IDENTIFIER = r"[a-f0-9]{64}"
 _HEX_LENGTHS = {"sha256": 64, "sha384": 96, "sha512": 128}
-_LOWER_HEX = re.compile(r"[0-9a-f]+")
+_LOWER_HEX = r"[0-9a-f]+"
 
 
 class Reference(msgspec.Struct, frozen=True, kw_only=True):
@@ -77,7 +75,7 @@ class Reference(msgspec.Struct, frozen=True, kw_only=True):
 
 def parse(text: str) -> Reference:
     """Parse what a user wrote, with docker.io and library filled in; InvalidReference if it is none."""
-    if _IDENTIFIER.fullmatch(text):
+    if re.fullmatch(_IDENTIFIER, text):
         raise _invalid(text, "a repository name cannot be 64 hexadecimal digits")
     domain, remainder = _split_domain(text)
     repository = remainder.partition("@")[0].partition(":")[0]
@@ -89,9 +87,9 @@ def parse(text: str) -> Reference:
 def parse_plain(text: str, *, shown: str | None = None) -> Reference:
     """Parse ``text`` by the grammar alone, nothing filled in; errors name ``shown``."""
     shown = text if shown is None else shown
-    match = _REFERENCE.fullmatch(text)
+    match = re.fullmatch(_REFERENCE, text)
     if match is None:
-        lowered = _REFERENCE.fullmatch(text.lower())
+        lowered = re.fullmatch(_REFERENCE, text.lower())
         reason = "repository name must be lowercase" if lowered else "invalid reference format"
         raise _invalid(shown, reason)
     path = match["path"]
@@ -105,7 +103,7 @@ def parse_plain(text: str, *, shown: str | None = None) -> Reference:
 
 def is_identifier(text: str) -> bool:
     """Whether ``text`` is a full id: 64 hexadecimal digits."""
-    return _IDENTIFIER.fullmatch(text) is not None
+    return re.fullmatch(_IDENTIFIER, text) is not None
 
 
 def _split_domain(text: str) -> tuple[str, str]:
@@ -126,7 +124,7 @@ def _check_digest(shown: str, digest: str) -> None:
     expected = _HEX_LENGTHS.get(algorithm)
     if expected is None:
         raise _invalid(shown, f"unsupported digest algorithm {algorithm}")
-    if len(encoded) != expected or not _LOWER_HEX.fullmatch(encoded):
+    if len(encoded) != expected or not re.fullmatch(_LOWER_HEX, encoded):
         raise _invalid(
             shown, f"invalid {algorithm} digest: {expected} lower-case hexadecimal digits are needed"
         )

@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from engine.options import CreateOptions, HealthOptions
 
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-_PORT = re.compile(r"(\d{1,5})(?:-(\d{1,5}))?(?:/(tcp|udp|sctp))?\Z", re.IGNORECASE)
+_PORT = r"(\d{1,5})(?:-(\d{1,5}))?(?:/(tcp|udp|sctp))?\Z"
 _LAST_PORT = 65535
 _HOSTNAME_LIMIT = 63
-_HOSTNAME = re.compile(r"[a-zA-Z0-9_]([a-zA-Z0-9_.-]*[a-zA-Z0-9_])?\Z")
+_HOSTNAME = r"[a-zA-Z0-9_]([a-zA-Z0-9_.-]*[a-zA-Z0-9_])?\Z"
 
 
 def container_config(image: ContainerConfig, options: CreateOptions) -> ContainerConfig:
@@ -108,7 +108,7 @@ def port_specs(options: CreateOptions, exposed: Mapping[str, object]) -> tuple[P
 
 def expand_port(text: str) -> tuple[tuple[int, str], ...]:
     """``80``, ``80/udp`` or ``8000-8010/tcp`` as (port, protocol) pairs; InvalidInput otherwise."""
-    match = _PORT.match(text)
+    match = re.match(_PORT, text, re.IGNORECASE)
     if match is None:
         raise _invalid_port(text)
     first, last = int(match[1]), int(match[2] or match[1])
@@ -138,7 +138,7 @@ def _stop_signal(image: ContainerConfig, options: CreateOptions) -> str:
 
 def _hostname(options: CreateOptions) -> str:
     name = options.hostname or ""
-    if name and (len(name) > _HOSTNAME_LIMIT or not _HOSTNAME.match(name)):
+    if name and (len(name) > _HOSTNAME_LIMIT or not re.match(_HOSTNAME, name)):
         raise InvalidInput("", f"invalid hostname format: {name}")
     return name
 

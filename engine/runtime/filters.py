@@ -24,9 +24,9 @@ _KEYS = frozenset(
 
 _PRUNE_KEYS = frozenset({"until", "label", "label!"})
 _NANOSECONDS = 1_000_000_000
-_SECONDS = re.compile(r"\d+(\.\d+)?\Z")
-_DURATION = re.compile(r"(\d+(\.\d+)?(ms|h|m|s))+\Z")
-_DURATION_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|h|m|s)")
+_SECONDS = r"\d+(\.\d+)?\Z"
+_DURATION = r"(\d+(\.\d+)?(ms|h|m|s))+\Z"
+_DURATION_PART = r"(\d+(?:\.\d+)?)(ms|h|m|s)"
 _UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
 
 
@@ -176,10 +176,10 @@ def is_pruned(container: Container, filters: Mapping[str, tuple[str, ...]], now:
 
 def _instant(text: str, now: int) -> int:
     """``10m``, ``1h30m``, seconds since the epoch, or RFC 3339, as an instant."""
-    if _SECONDS.match(text):
+    if re.match(_SECONDS, text):
         return round(float(text) * _NANOSECONDS)
-    if _DURATION.match(text):
-        parts = _DURATION_PART.findall(text)
+    if re.match(_DURATION, text):
+        parts = re.findall(_DURATION_PART, text)
         return now - round(sum(float(number) * _UNITS[unit] for number, unit in parts) * _NANOSECONDS)
     instant = from_rfc3339(text)
     if not instant:

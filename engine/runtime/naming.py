@@ -7,8 +7,8 @@ import re
 
 from engine.errors import InvalidInput
 
-NAME = re.compile(r"/?[a-zA-Z0-9][a-zA-Z0-9_.-]+\Z")
-_ID = re.compile(r"[0-9a-f]{1,64}\Z")
+_NAME = r"/?[a-zA-Z0-9][a-zA-Z0-9_.-]+\Z"
+_ID = r"[0-9a-f]{1,64}\Z"
 
 _ADJECTIVES = (
     "able amber brave brisk calm candid clever cosmic crisp daring deft eager early easy elegant fair fancy "
@@ -51,7 +51,7 @@ def _below(limit: int) -> int:
 
 def check_name(name: str) -> str:
     """``name`` without its leading slash; InvalidInput if Docker would refuse it."""
-    if not NAME.match(name):
+    if not re.match(_NAME, name):
         raise InvalidInput(
             "",
             f"Invalid container name ({name}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed",
@@ -62,4 +62,4 @@ def check_name(name: str) -> str:
 
 def is_id_prefix(text: str) -> bool:
     """Whether ``text`` can be a (shortened) id."""
-    return _ID.match(text) is not None
+    return re.match(_ID, text) is not None
