@@ -11,12 +11,12 @@ import msgspec
 
 from engine.containers.folding import current
 from engine.containers.supervision import ask
-from engine.errors import Conflict, InvalidInput, RuntimeFailure
+from engine.errors import Conflict, InvalidInput, NotFound, RuntimeFailure
 from engine.events import Warned
 from engine.runtime.cgroups import read_host
 from engine.runtime.cgroups.checks import adapted, check_update
 from engine.runtime.cgroups.support import read_support
-from engine.runtime.claim import claimed
+from engine.runtime.claim import claimed, until_claimable
 from engine.runtime.supervision import check_restart
 from engine.runtime.sysctls import check_sysctls
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from engine.records import Container
     from engine.store.container_records import Row
 
+_CLAIM_SECONDS = 10.0
 _SCORES = (-1000, 1000)
 
 
@@ -52,13 +53,17 @@ async def update(parts: Parts, reference: str, wanted: UpdateOptions) -> tuple[s
     row = await current(parts, reference)
     container = row.container
     possible, warnings = _possible(container, wanted)
+    folder = parts.paths.container(container.id)
+    await until_claimable(folder, _CLAIM_SECONDS)
     try:
-        with claimed(parts.paths.container(container.id)):
+        with claimed(folder):
             row = await current(parts, container.id)
             await _update_claimed(parts, row, possible)
     except BlockingIOError as error:
         reason = f"container {container.name} is being started or removed by another process"
         raise Conflict("container", container.name, reason) from error
+    except FileNotFoundError as error:
+        raise NotFound("container", reference) from error
     except (InvalidInput, RuntimeFailure) as error:
         error.message = f"Cannot update container {container.id}: {error}"
         raise

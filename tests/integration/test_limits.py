@@ -249,12 +249,9 @@ async def test_two_updates_at_once_both_count(engine, start):
     results = await asyncio.gather(
         engine.containers.update(container, UpdateOptions(pids_limit=30)),
         engine.containers.update(container, UpdateOptions(resources=Resources(cpu_shares=512))),
-        return_exceptions=True,
     )
     kept = (await engine.containers.get(container)).options.resources
-    won = [not isinstance(result, BaseException) for result in results]
-    assert ((kept.pids_limit == 30), (kept.cpu_shares == 512)) == tuple(won)
-    assert any(won)
+    assert (kept.pids_limit, kept.cpu_shares, results) == (30, 512, [(), ()])
 
 
 async def first(found):

@@ -1,6 +1,6 @@
 import pytest
 
-from engine.options import MountSpec, PortSpec, Resources
+from engine.options import DeviceRate, MountSpec, PortSpec, Resources, Ulimit
 from tuidock.cli.command import Invocation, SpecError
 from tuidock.cli.container_options import CONTAINER_FLAGS, create_options
 from tuidock.cli.flags import parse
@@ -44,9 +44,9 @@ def test_a_network_without_a_name_is_refused():
 def test_every_kind_of_mount_is_collected():
     options = _options("-v", "/a:/b", "--mount", "type=volume,dst=/c", "--tmpfs", "/d", "busybox")
     assert options.mounts == (
-        MountSpec(type="bind", source="/a", target="/b", create_source=True),
+        MountSpec(type="bind", source="/a", target="/b", create_source=True, short=True),
         MountSpec(type="volume", target="/c"),
-        MountSpec(type="tmpfs", target="/d"),
+        MountSpec(type="tmpfs", target="/d", short=True),
     )
 
 
@@ -72,3 +72,35 @@ def test_no_new_privileges_may_be_taken_back():
 def test_a_bare_variable_comes_from_the_environment(monkeypatch):
     monkeypatch.setenv("CLI_TEST", "here")
     assert _options("-e", "CLI_TEST", "-e", "NOT_SET_ANYWHERE", "busybox").env == ("CLI_TEST=here",)
+
+
+def test_limits_that_are_not_given_are_none():
+    options = _options("--pids-limit", "-1", "--memory-swappiness", "-1", "busybox")
+    assert options.resources == Resources()
+    assert (options.shm_size, options.sysctls, options.oom_score_adj) == (0, {}, 0)
+
+
+def test_the_last_ulimit_of_a_name_counts():
+    options = _options("--ulimit", "nofile=1", "--ulimit", "core=0", "--ulimit", "nofile=2", "busybox")
+    assert options.resources.ulimits == (Ulimit("core", 0, 0), Ulimit("nofile", 2, 2))
+
+
+def test_limits_of_disks_processors_and_the_kernel():
+    options = _options(
+        "--device-read-bps", "/dev/sda:1k", "--cpu-rt-runtime", "5", "--cpuset-mems", "0", "--oom-kill-disable",
+        "--blkio-weight", "0x14", "--cgroup-parent", "a", "--sysctl", "net.a=1", "--shm-size", "1m", "busybox",
+    )  # fmt: skip
+    assert options.resources == Resources(
+        device_read_bps=(DeviceRate("/dev/sda", 1024),),
+        cpu_realtime_runtime=5,
+        cpuset_mems="0",
+        oom_kill_disable=True,
+        blkio_weight=20,
+        cgroup_parent="a",
+    )
+    assert (options.sysctls, options.shm_size) == ({"net.a": "1"}, 1 << 20)
+
+
+def test_a_swappiness_out_of_range_is_refused():
+    with pytest.raises(SpecError, match=r"invalid value: 101\. Valid memory swappiness range is 0-100"):
+        _options("--memory-swappiness", "101", "busybox")
