@@ -86,6 +86,14 @@ class MountPoint(Record, frozen=True, kw_only=True):
     propagation: str = "rprivate"
     tmpfs_size: int = 0
     tmpfs_mode: int = 0o1777
+    recursive: str = "enabled"
+    subpath: str = ""
+    no_copy: bool = False
+    driver_options: dict[str, str] = {}
+    """Of a volume that is another folder, or a file system: the local driver's type, o and device."""
+    tmpfs_options: tuple[str, ...] = ()
+    mode: str = ""
+    short: bool = False
 
 
 class Container(Record, frozen=True, kw_only=True):
@@ -190,6 +198,8 @@ class Volume(Record, frozen=True, kw_only=True):
     created: int
     labels: dict[str, str] = {}
     anonymous: bool = False
+    options: dict[str, str] = {}
+    """The local driver's: type, o and device."""
 
 
 class LogChunk(Record, frozen=True, kw_only=True):

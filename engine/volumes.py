@@ -11,6 +11,7 @@ from engine.errors import Conflict, InvalidInput, NotFound
 from engine.events import Event
 from engine.oci.instant import to_rfc3339
 from engine.records import Pruned, Volume
+from engine.runtime.file_systems import check_driver, check_volume_options
 from engine.runtime.mountpoints import anonymous_volume_name, check_volume_name, make_volume_folder
 from engine.store.locks import staging, store_failure
 from engine.store.volume_records import VolumeRecords
@@ -48,6 +49,11 @@ class Volumes:
         """Every volume, by name."""
         return self._records.list()
 
+    async def unused(self) -> frozenset[str]:
+        """The names of the volumes that no container uses."""
+        await self._settled()
+        return frozenset(volume.name for volume in self._records.unused())
+
     async def get(self, name: str) -> Volume:
         """The volume; NotFound if there is none."""
         return self._records.get(name)
@@ -61,28 +67,24 @@ class Volumes:
             "Labels": volume.labels or None,
             "Mountpoint": volume.mountpoint,
             "Name": volume.name,
-            "Options": None,
+            "Options": volume.options or None,
             "Scope": "local",
         }
 
     async def create(self, options: CreateVolumeOptions) -> Volume:
-        """Make a volume; one of the same name and labels is returned as it is."""
+        """Make a volume; one that has the name already is returned as it is, as Docker does."""
         name = check_volume_name(options.name) if options.name else anonymous_volume_name()
+        check_driver(name, options.driver)
+        check_volume_options(name, options.driver_options)
         wanted = Volume(
             name=name,
             mountpoint=self._paths.volume(name),
             created=time.time_ns(),
             labels=options.labels,
             anonymous=not options.name,
+            options=options.driver_options,
         )
         volume = self._records.put(wanted)
-        if options.labels and volume.labels != options.labels:
-            raise Conflict(
-                "volume",
-                name,
-                f"a volume with the name {name} but different labels already exists",
-                remedy=f"remove it first: tuidock volume rm {name}",
-            )
         try:
             make_volume_folder(self._paths, name)
         except OSError as error:

@@ -95,6 +95,10 @@ async def _start_claimed(
 ) -> Session | None:
     container, paths = row.container, parts.paths
     peers = await peers_of(parts, container.options)
+    if container.mounts:
+        from engine.containers.mounting import check_mounts  # most containers mount nothing
+
+        check_mounts(container)
     attachment = await _attachment(parts, container, peers)
     try:
         joined = namespaces_plan(container.options, peers, attachment)

@@ -53,17 +53,13 @@ async def export(parts: Parts, reference: str, descriptor: int) -> None:
 
 
 async def diff(parts: Parts, reference: str) -> tuple[Change, ...]:
-    """What the container's own tree changes in its image's; what the engine mounts there is no change."""
+    """What the container's own tree changes in its image's."""
     row = await current(parts, reference)
     upper = parts.paths.container_upper(row.container.id)
     if not os.path.isdir(upper):
         return ()  # created, and its creator was killed: it has no folders yet
     lowers = [parts.paths.layer(chain_id) for chain_id, _ in parts.records.chain(row.chain_id)]
-    mounted = [point.target for point in row.container.mounts]
-    found = await parts.launcher.work(
-        "engine.layer.merged:changes",
-        {"upper": upper, "lowers": lowers, "stubs": mounted},
-    )
+    found = await parts.launcher.work("engine.layer.merged:changes", {"upper": upper, "lowers": lowers})
     return tuple(Change(kind=kind, path=os.fsdecode(path.encode("latin-1"))) for kind, path in found)
 
 

@@ -51,8 +51,34 @@ def changes(arguments: dict[str, Any], fds: list[int]) -> list[list[str]]:  # no
             elif is_whiteout(status):
                 found.append((path, "D"))
             else:
-                found.append((path, "C" if exists(lowers, names) else "A"))
-    return [[kind, "/" + path.decode("latin-1")] for path, kind in sorted(found)]
+                before = _status(lowers, names)
+                kind = "A" if before is None else "C" if _differs(before, status) else ""
+                found.append((path, kind))
+    kinds = {path: kind for path, kind in found if kind}
+    for path in list(kinds):  # what is in a directory is a change of it
+        while (path := path.rpartition(b"/")[0]) and path not in kinds:
+            kinds[path] = "C"
+    return [[kind, "/" + path.decode("latin-1")] for path, kind in sorted(kinds.items())]
+
+
+def _status(roots: Sequence[int], names: tuple[bytes, ...]) -> os.stat_result | None:
+    """Of the path ``names`` in the merged trees; None if they have none."""
+    with open_folder(roots, names[:-1]) as folders:
+        for folder in folders:
+            try:
+                status = os.stat(names[-1], dir_fd=folder, follow_symlinks=False)
+            except FileNotFoundError:
+                continue
+            return None if is_whiteout(status) else status
+    return None
+
+
+def _differs(before: os.stat_result, now: os.stat_result) -> bool:
+    """Whether Docker calls it a change: an overlay copies up what was opened to be written, or a parent."""
+    same = ("st_mode", "st_uid", "st_gid", "st_rdev")
+    if stat.S_ISDIR(now.st_mode) and stat.S_ISDIR(before.st_mode):
+        return any(getattr(before, field) != getattr(now, field) for field in same)
+    return any(getattr(before, field) != getattr(now, field) for field in (*same, "st_size", "st_mtime_ns"))
 
 
 def exists(roots: Sequence[int], names: tuple[bytes, ...]) -> bool:

@@ -151,10 +151,12 @@ class CreateNetworkOptions(Options, frozen=True, kw_only=True):
 
 
 class CreateVolumeOptions(Options, frozen=True, kw_only=True):
-    """``name`` None makes an anonymous volume."""
+    """``name`` None makes an anonymous volume; ``driver_options`` are the local driver's type, o, device."""
 
     name: str | None = None
     labels: dict[str, str] = {}
+    driver: str = "local"
+    driver_options: dict[str, str] = {}
 
 
 class PruneOptions(Options, frozen=True, kw_only=True):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
+from engine.errors import InvalidInput
 from engine.layer.copy import copy_tree
 from engine.layer.tree import remove_entry, storage_errors
 from engine.shim import linux
@@ -32,8 +33,11 @@ def copy_up(arguments: dict[str, Any], fds: list[int]) -> list[str]:  # noqa: AR
             source = linux.openat2(
                 root, target.lstrip("/") or ".", _FOLDER, linux.RESOLVE_IN_ROOT | linux.RESOLVE_NO_MAGICLINKS
             )
-        except (FileNotFoundError, NotADirectoryError):
+        except FileNotFoundError:
             continue
+        except NotADirectoryError as error:
+            reason = f"cannot mount volume over existing file, file exists {target}"
+            raise InvalidInput("", reason, remedy="mount a file with -v /its/path:TARGET") from error
         try:
             with storage_errors(data):
                 if _fill(source, data):

@@ -9,8 +9,11 @@ import os
 import re
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from engine.errors import InvalidInput
 from engine.records import MountPoint
+from engine.runtime.file_systems import tmpfs_options
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -20,17 +23,25 @@ if TYPE_CHECKING:
 
 _VOLUME_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+\Z")
 _TYPES = ("bind", "volume", "tmpfs")
+_PROPAGATIONS = frozenset({"private", "rprivate", "shared", "rshared", "slave", "rslave"})
 
 
 def mount_points(
-    paths: Paths, options: CreateOptions, volumes: Mapping[str, object]
+    paths: Paths,
+    options: CreateOptions,
+    volumes: Mapping[str, object],
+    inherited: Iterable[MountPoint] = (),
 ) -> tuple[MountPoint, ...]:
-    """The user's mounts, then an anonymous volume for each of the image's that the user did not mount on."""
+    """The user's mounts, those ``inherited`` elsewhere, and anonymous volumes where the image wants any."""
     points = [_point(paths, spec) for spec in options.mounts]
     targets = [point.target for point in points]
     for target in targets:
         if targets.count(target) > 1:
             raise InvalidInput("", f"Duplicate mount point: {target}")
+    # Of two containers that have a mount at one place the later one's counts.
+    last = {point.target: point for point in inherited if point.target not in targets}
+    points += last.values()
+    targets += last
     for target in map(_clean, volumes):
         if target not in targets:
             points.append(_volume(paths, "", target))
@@ -86,11 +97,21 @@ def anonymous_volume_name() -> str:
 
 def _point(paths: Paths, spec: MountSpec) -> MountPoint:
     if spec.type not in _TYPES:
-        raise InvalidInput("", f"mount type unknown: {spec.type!r}", remedy="use bind, volume or tmpfs")
+        raise InvalidInput(
+            "",
+            f'invalid mount config for type "{spec.type}": mount type unknown',
+            remedy="use bind, volume or tmpfs",
+        )
     target = _clean(spec.target)
+    _check_source(spec)
     if spec.type == "volume":
-        return _volume(paths, spec.source, target, read_only=spec.read_only)
+        point = _volume(paths, spec.source, target, read_only=spec.read_only)
+        mode = spec.mode or ("z" if spec.source else "")
+        return replace(
+            point, subpath=_subpath(spec.subpath), no_copy=spec.no_copy, mode=mode, short=spec.short
+        )
     if spec.type == "tmpfs":
+        tmpfs_options(spec.tmpfs_options)
         return MountPoint(
             type="tmpfs",
             source="",
@@ -98,11 +119,8 @@ def _point(paths: Paths, spec: MountSpec) -> MountPoint:
             read_only=spec.read_only,
             tmpfs_size=spec.tmpfs_size,
             tmpfs_mode=spec.tmpfs_mode,
-        )
-    if not spec.source.startswith("/"):
-        raise InvalidInput(
-            "",
-            f"invalid mount config for type \"bind\": invalid mount path: '{spec.source}' must be absolute",
+            tmpfs_options=spec.tmpfs_options,
+            short=spec.short,
         )
     return MountPoint(
         type="bind",
@@ -110,7 +128,33 @@ def _point(paths: Paths, spec: MountSpec) -> MountPoint:
         target=target,
         read_only=spec.read_only,
         propagation=spec.propagation,
+        recursive=spec.recursive,
+        mode=spec.mode,
+        short=spec.short,
     )
+
+
+def _check_source(spec: MountSpec) -> None:
+    wrong = ""
+    if spec.type == "tmpfs" and spec.source:
+        wrong = "field Source must not be specified"
+    elif spec.type == "bind" and not spec.source:
+        wrong = "field Source must not be empty"
+    elif spec.type == "bind" and not spec.source.startswith("/"):
+        wrong = f"invalid mount path: '{spec.source}' mount path must be absolute"
+    elif spec.type == "bind" and spec.propagation not in _PROPAGATIONS:
+        wrong = f"invalid propagation mode: {spec.propagation}"
+    if wrong:
+        raise InvalidInput("", f'invalid mount config for type "{spec.type}": {wrong}')
+
+
+def _subpath(path: str) -> str:
+    """The folder of a volume that is mounted, or InvalidInput if it is not said to be inside it."""
+    if path.startswith("/") or ".." in path.split("/"):
+        raise InvalidInput(
+            "", 'invalid mount config for type "volume": subpath must be a relative path within the volume'
+        )
+    return os.path.normpath(path) if path else ""
 
 
 def _volume(paths: Paths, name: str, target: str, *, read_only: bool = False) -> MountPoint:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from engine.runtime.cgroups import visible_mounts
+from engine.runtime.file_systems import bind_flags, is_bind, mount_options, tmpfs_options
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -47,6 +48,8 @@ class Mount(msgspec.Struct, frozen=True):
     data: str = ""
     peer: tuple[int, int] | None = None
     """Pid and start time of the process in whose view of files a bind's ``source`` is; None: the host's."""
+    subpath: str = ""
+    """What is bound of ``source``: found below it, links followed inside it only."""
 
 
 PRIVATE_SHM = Mount("tmpfs", "shm", _SHM, _KERNEL, f"mode=1777,size={64 << 20}")
@@ -99,12 +102,38 @@ def mount_plan(  # noqa: PLR0913 - each is one of the container's options
 def user_mount(point: MountPoint, *, nodev: bool = False) -> Mount:
     """The mount of one MountPoint; ``nodev``: no node in it can be opened."""
     if point.type == "tmpfs":
-        data = f"mode={point.tmpfs_mode:o}" + (f",size={point.tmpfs_size}" if point.tmpfs_size else "")
-        read_only = ("ro",) if point.read_only else ()
-        return Mount("tmpfs", "tmpfs", point.target, (*_KERNEL, *read_only), data)
-    more = (*(("ro",) if point.read_only else ()), *(("nodev",) if nodev else ()))
-    flags = ("rbind", point.propagation or "rprivate", *more)
-    return Mount("bind", point.source, point.target, flags)
+        return _tmpfs(point)
+    more = (*_read_only(point), *(("nodev",) if nodev else ()))
+    propagation = point.propagation or "rprivate"
+    if point.driver_options:
+        return _volume_of_options(point, more)
+    how = "bind" if point.recursive == "disabled" else "rbind"
+    return Mount("bind", point.source, point.target, (how, propagation, *more), subpath=point.subpath)
+
+
+def _tmpfs(point: MountPoint) -> Mount:
+    given = [f"mode={point.tmpfs_mode:o}"]
+    given += [f"size={point.tmpfs_size}"] if point.tmpfs_size else []
+    given += ["ro"] if point.read_only else []
+    flags, data = tmpfs_options(point.tmpfs_options, (*_KERNEL, *given))
+    return Mount("tmpfs", "tmpfs", point.target, flags, data)
+
+
+def _read_only(point: MountPoint) -> tuple[str, ...]:
+    if not point.read_only:
+        return ()
+    return ("ro-top",) if point.recursive in {"writable", "disabled"} else ("ro",)
+
+
+def _volume_of_options(point: MountPoint, more: tuple[str, ...]) -> Mount:
+    """A volume whose driver was told of a folder of the host, or of a file system."""
+    options = point.driver_options
+    device = options["device"]
+    if is_bind(options):
+        flags = (*bind_flags(options), "rprivate", *more)
+        return Mount("bind", device, point.target, flags, subpath=point.subpath)
+    flags, data = mount_options(options)
+    return Mount(options["type"], device, point.target, (*flags, *more), data)
 
 
 def shared_memory(mode: str, peer: tuple[int, int] | None, size: int = 0) -> Mount | None:

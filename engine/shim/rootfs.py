@@ -42,7 +42,7 @@ _PROPAGATIONS = {
     "shared": linux.MS_SHARED,
     "unbindable": linux.MS_UNBINDABLE,
 }
-_IGNORED = frozenset({"bind", "rbind", "rw", "suid", "dev", "exec"})
+_IGNORED = frozenset({"bind", "rbind", "ro-top", "rw", "suid", "dev", "exec"})
 _EMULATED = frozenset(
     f"/proc/{name}"
     for name in "cpuinfo diskstats meminfo stat swaps uptime loadavg slabinfo sys/kernel/ns_last_pid"
@@ -152,8 +152,16 @@ def open_source(mount: dict, stage: Stage) -> int:  # type: ignore[type-arg]
     stage("opening the source of a bind mount", mount["source"])
     if mount.get("peer"):
         return peers.clone_tree(mount["source"], *mount["peer"])
-    recursive = linux.AT_RECURSIVE if "rbind" in mount["flags"] else 0
-    return linux.open_tree(linux.AT_FDCWD, mount["source"], linux.OPEN_TREE_CLONE | recursive)
+    clone = linux.OPEN_TREE_CLONE | (linux.AT_RECURSIVE if "rbind" in mount["flags"] else 0)
+    if not mount.get("subpath"):
+        return linux.open_tree(linux.AT_FDCWD, mount["source"], clone)
+    volume = _open_root(mount["source"])
+    found = beneath.resolve(volume, mount["subpath"])
+    try:
+        return linux.open_tree(found, "", clone | linux.AT_EMPTY_PATH)
+    finally:
+        os.close(volume)
+        os.close(found)
 
 
 def _overlay_options(lowers: list[str], upper: str, work: str) -> str:
@@ -182,6 +190,8 @@ def mount_into(root: int, mount: dict, source: int) -> None:  # type: ignore[typ
         )
     if attributes:
         linux.mount_setattr(source, attr_set=attributes, recursive="rbind" in mount["flags"])
+    if "ro-top" in mount["flags"]:
+        linux.mount_setattr(source, attr_set=linux.MOUNT_ATTR_RDONLY, recursive=False)
     linux.mount_setattr(source, propagation=propagation or linux.MS_PRIVATE, recursive=recursive)
     linux.move_mount(source, target)
     os.close(source)

@@ -95,4 +95,8 @@ CREATE TABLE build_cache (
 CREATE INDEX build_cache_chain ON build_cache (chain_id);
 """
 
-MIGRATIONS: tuple[str, ...] = (_FIRST,)
+_VOLUME_OPTIONS = """
+ALTER TABLE volume ADD COLUMN options BLOB NOT NULL DEFAULT x'7b7d';  -- of the local driver: type, o, device
+"""
+
+MIGRATIONS: tuple[str, ...] = (_FIRST, _VOLUME_OPTIONS)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from engine.paths import Paths
     from engine.store.database import Database
 
-_COLUMNS = "name, created, anonymous, labels"
+_COLUMNS = "name, created, anonymous, labels, options"
 _labels = msgspec.json.Decoder(dict[str, str]).decode
 
 
@@ -47,8 +47,14 @@ class VolumeRecords:
         """Record the volume unless one of its name is there; returns the one that is there now."""
         with self._database.transaction() as connection:
             connection.execute(
-                f"INSERT OR IGNORE INTO volume ({_COLUMNS}) VALUES (?, ?, ?, ?)",  # noqa: S608 - as above
-                (volume.name, volume.created, volume.anonymous, msgspec.json.encode(volume.labels)),
+                f"INSERT OR IGNORE INTO volume ({_COLUMNS}) VALUES (?, ?, ?, ?, ?)",  # noqa: S608 - as above
+                (
+                    volume.name,
+                    volume.created,
+                    volume.anonymous,
+                    msgspec.json.encode(volume.labels),
+                    msgspec.json.encode(volume.options),
+                ),
             )
         return self.get(volume.name)
 
@@ -98,4 +104,5 @@ class VolumeRecords:
             created=row[1],
             labels=_labels(row[3]),
             anonymous=bool(row[2]),
+            options=_labels(row[4]),
         )

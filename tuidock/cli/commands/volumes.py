@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from engine.errors import InvalidInput
 from engine.options import CreateVolumeOptions
 from tuidock.cli import listing, output
 from tuidock.cli.command import Command, Invocation
 from tuidock.cli.commands.each import each
-from tuidock.cli.flags import many, switch
+from tuidock.cli.flags import many, switch, text
 from tuidock.cli.selection import selected
 from tuidock.cli.specs import scalars, variables
 
@@ -33,8 +34,10 @@ _LAYOUT = listing.Layout(
 async def _create(engine: Engine, invocation: Invocation) -> int:
     volume = await engine.volumes.create(
         CreateVolumeOptions(
-            name=next(iter(invocation.arguments), None),
+            name=next(iter(invocation.arguments), invocation.filled("name")),
             labels=variables.mapping((), invocation.many("label")),
+            driver=invocation.text("driver"),
+            driver_options=dict(option.partition("=")[::2] for option in invocation.many("opt")),
         )
     )
     output.line(volume.name)
@@ -43,14 +46,24 @@ async def _create(engine: Engine, invocation: Invocation) -> int:
 
 async def _list(engine: Engine, invocation: Invocation) -> int:
     filters = invocation.filters()
+    dangling = filters.pop("dangling", ())
+    unused = await engine.volumes.unused() if dangling else frozenset()
     rows = [
         _row(volume)
         for volume in await engine.volumes.list()
         if selected(filters, {"name": volume.name, "driver": "local"}, volume.labels)
+        and all((volume.name in unused) == _truth(value) for value in dangling)
     ]
     rows.sort(key=lambda row: row["Name"])
     listing.show(rows, _LAYOUT, invocation.text("format"), quiet=invocation.switch("quiet"))
     return 0
+
+
+def _truth(value: str) -> bool:
+    try:
+        return scalars.boolean(value)
+    except ValueError:
+        raise InvalidInput("", f"invalid filter 'dangling=[{value}]'") from None
 
 
 def _row(volume: Volume) -> dict[str, Any]:
@@ -80,7 +93,12 @@ def _check(invocation: Invocation) -> None:
 CREATE = Command(
     usage="[OPTIONS] [VOLUME]",
     run=_create,
-    flags=(many("label", "Set metadata for a volume", convert=variables.label),),
+    flags=(
+        text("driver", "Specify volume driver name", "d", default="local"),
+        many("label", "Set metadata for a volume", convert=variables.label),
+        text("name", "Specify volume name"),
+        many("opt", "Set driver specific options", "o", kind="map"),
+    ),
     most=1,
 )
 LIST = Command(

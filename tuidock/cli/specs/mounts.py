@@ -18,13 +18,25 @@ _PROPAGATIONS = frozenset({"private", "rprivate", "shared", "rshared", "slave", 
 _CONSISTENCIES = frozenset({"default", "consistent", "cached", "delegated"})
 _SELINUX_LABELS = frozenset({"z", "Z"})
 _MOST_PARTS = 3
+_TYPES = frozenset({"bind", "volume", "tmpfs"})
+_OPTIONS = frozenset(
+    "readonly consistency bind-propagation bind-recursive bind-nonrecursive bind-create-src volume-nocopy"
+    " volume-subpath volume-label volume-driver volume-opt tmpfs-size tmpfs-mode".split()
+)
+_TMPFS_VALUES = frozenset({"size", "mode", "uid", "gid", "nr_inodes", "nr_blocks", "mpol"})
+_TMPFS_FLAGS = frozenset(
+    "ro rw exec noexec suid nosuid dev nodev sync async dirsync atime noatime diratime nodiratime"
+    " relatime strictatime".split()
+)
 _KEYS = {
     "src": "source",
     "dst": "target",
     "destination": "target",
     "ro": "readonly",
 }
-_SWITCHES = frozenset({"readonly", "volume-nocopy"})
+_SWITCHES = frozenset({"readonly", "volume-nocopy", "bind-nonrecursive", "bind-create-src"})
+_RECURSIVE = ("enabled", "disabled", "writable", "readonly")
+_MAPS = frozenset({"volume-label", "volume-opt"})
 
 
 def volume(spec: str) -> MountSpec:
@@ -37,12 +49,14 @@ def volume(spec: str) -> MountSpec:
             f"invalid spec: {spec}: empty section between colons" if spec else "invalid empty volume spec"
         )
     if len(parts) == 1:
-        return MountSpec(type="volume", target=_target(parts[0], spec))
+        return MountSpec(type="volume", target=_target(parts[0], spec), short=True)
     source, target = parts[0], _target(parts[1], spec)
     if source.startswith((".", "/")):
-        mount = MountSpec(type="bind", source=os.path.abspath(source), target=target, create_source=True)
+        mount = MountSpec(
+            type="bind", source=os.path.abspath(source), target=target, create_source=True, short=True
+        )
     elif re.fullmatch(_VOLUME_NAME, source):
-        mount = MountSpec(type="volume", source=source, target=target)
+        mount = MountSpec(type="volume", source=source, target=target, short=True)
     else:
         raise ValueError(
             f'"{source}" includes invalid characters for a local volume name, only '
@@ -56,43 +70,72 @@ def mount(spec: str) -> MountSpec:
     """One ``--mount type=bind,source=…,target=…``; ValueError with Docker's reason."""
     fields = _fields(spec)
     kind = fields.pop("type", "volume")
-    if kind not in {"bind", "volume", "tmpfs"}:
-        raise ValueError(f"invalid mount type '{kind}': must be bind, volume or tmpfs")
     target, source = fields.pop("target", ""), fields.pop("source", "")
     if not target:
         raise ValueError("target is required")
-    _refuse_foreign(kind, source, fields)
+    _refuse_foreign(kind, fields)
     if kind == "bind":
-        if not source:
-            raise ValueError("source is required for a bind mount")
-        source = os.path.abspath(source)
+        source = os.path.abspath(source) if source.startswith(".") else source
     return MountSpec(
         type=kind,
         source=source,
         target=_target(target, spec),
         read_only=_on(fields, "readonly"),
-        propagation=_propagation(fields.get("bind-propagation", "rprivate")),
+        propagation=fields.get("bind-propagation", "rprivate"),
+        recursive=_recursive(fields),
+        create_source=_on(fields, "bind-create-src"),
         no_copy=_on(fields, "volume-nocopy"),
+        subpath=fields.get("volume-subpath", ""),
+        driver=fields.get("volume-driver", ""),
+        labels=_map(fields.get("volume-label", "")),
+        driver_options=_map(fields.get("volume-opt", "")),
         tmpfs_size=_tmpfs_size(fields.get("tmpfs-size", "0")),
         tmpfs_mode=_mode(fields.get("tmpfs-mode", "1777")),
     )
 
 
+def _recursive(fields: dict[str, str]) -> str:
+    """How far a bind goes, by ``bind-recursive`` or the older ``bind-nonrecursive``."""
+    value = fields.get("bind-recursive", "disabled" if _on(fields, "bind-nonrecursive") else "enabled")
+    if value not in _RECURSIVE:
+        raise ValueError(
+            f"invalid value for bind-recursive: {value}"
+            ' (must be "enabled", "disabled", "writable", or "readonly")'
+        )
+    conjunction = f"option 'bind-recursive={value}' requires"
+    if value in {"writable", "readonly"} and not _on(fields, "readonly"):
+        raise ValueError(f"{conjunction} 'readonly' to be specified in conjunction")
+    if value == "readonly" and fields.get("bind-propagation") != "rprivate":
+        raise ValueError(f"{conjunction} 'bind-propagation=rprivate' to be specified in conjunction")
+    return value
+
+
+def _map(lines: str) -> dict[str, str]:
+    return {name: value for name, _, value in (line.partition("=") for line in lines.split("\n") if line)}
+
+
 def tmpfs(spec: str) -> MountSpec:
-    """One ``--tmpfs TARGET[:size=64m,mode=1777,ro]``; it is nosuid, nodev and noexec as Docker's."""
-    target, _, options = spec.partition(":")
-    mount = MountSpec(type="tmpfs", target=_target(target, spec))
-    for option in filter(None, options.split(",")):
-        name, equals, value = option.partition("=")
-        if name == "size" and equals:
-            mount = msgspec.structs.replace(mount, tmpfs_size=_tmpfs_size(value))
-        elif name == "mode" and equals:
-            mount = msgspec.structs.replace(mount, tmpfs_mode=_mode(value))
-        elif name in {"ro", "rw"} and not equals:
-            mount = msgspec.structs.replace(mount, read_only=name == "ro")
-        elif name not in {"nosuid", "nodev", "noexec"} or equals:
+    """One ``--tmpfs TARGET[:size=64m,mode=1777,uid=5,exec]``; nosuid, nodev and noexec unless it says not."""
+    target, _, text = spec.partition(":")
+    if not target.startswith("/"):
+        raise ValueError(f"invalid mount path: '{target}' mount path must be absolute")
+    options = tuple(filter(None, text.split(",")))
+    for option in options:
+        name, equals, _value = option.partition("=")
+        if name not in (_TMPFS_VALUES if equals else _TMPFS_FLAGS):
             raise ValueError(f'invalid tmpfs option "{option}"')
-    return mount
+    return MountSpec(type="tmpfs", target=_target(target, spec), tmpfs_options=options, short=True)
+
+
+def volumes_from(spec: str) -> str:
+    """One ``--volumes-from CONTAINER[:MODE]``, as it is; ValueError with Docker's reason."""
+    name, _, modes = spec.partition(":")
+    if not name:
+        raise ValueError(f"invalid volumes-from specification: {spec}")
+    words = set(filter(None, modes.split(",")))
+    if words - {"ro", "rw", "nocopy"} - _SELINUX_LABELS or {"ro", "rw"} <= words:
+        raise ValueError(f"invalid mode: {modes}")
+    return spec
 
 
 def _target(target: str, spec: str) -> str:
@@ -105,6 +148,9 @@ def _target(target: str, spec: str) -> str:
 
 
 def _with_modes(mount: MountSpec, modes: str) -> MountSpec:
+    mount = msgspec.structs.replace(mount, mode=modes)
+    if {"ro", "rw"} <= set(modes.split(",")):
+        raise ValueError(f"invalid mode: {modes}")
     for mode in filter(None, modes.split(",")):
         if mode in {"ro", "rw"}:
             mount = msgspec.structs.replace(mount, read_only=mode == "ro")
@@ -127,7 +173,8 @@ def _fields(spec: str) -> dict[str, str]:
         key = _KEYS.get(name.lower(), name.lower())
         if not equals and key not in _SWITCHES:
             raise ValueError(f"invalid field '{field}' must be a key=value pair")
-        fields[key] = value if equals else "true"
+        value = value if equals else "true"
+        fields[key] = f"{fields[key]}\n{value}" if key in _MAPS and key in fields else value
     return fields
 
 
@@ -140,22 +187,14 @@ def _split_csv(spec: str) -> list[str]:
     return next(csv.reader([spec]))
 
 
-def _refuse_foreign(kind: str, source: str, fields: dict[str, str]) -> None:
-    known = {
-        "bind": {"readonly", "bind-propagation", "consistency"},
-        "volume": {"readonly", "volume-nocopy"},
-        "tmpfs": {"readonly", "tmpfs-size", "tmpfs-mode"},
-    }
+def _refuse_foreign(kind: str, fields: dict[str, str]) -> None:
     for key, value in fields.items():
-        if key in known[kind]:
-            continue
-        if key in set().union(*known.values()):
-            raise ValueError(f"cannot mix '{key}' with mount type '{kind}'")
-        raise ValueError(f"unexpected key '{key}' in '{key}={value}'")
-    if kind == "tmpfs" and source:
-        raise ValueError("source cannot be given for a tmpfs mount")
-    if kind == "volume" and source and not re.fullmatch(_VOLUME_NAME, source):
-        raise ValueError(f'"{source}" is not a volume name; for a host directory give type=bind')
+        if key not in _OPTIONS:
+            raise ValueError(f"unexpected key '{key}' in '{key}={value}'")
+    for key in fields:
+        family = key.partition("-")[0]
+        if family in _TYPES and family != kind:
+            raise ValueError(f"cannot mix '{family}-*' options with mount type '{kind}'")
     consistency = fields.get("consistency", "default")
     if consistency not in _CONSISTENCIES:
         raise ValueError(f"invalid value for consistency: {consistency}")
@@ -167,12 +206,6 @@ def _on(fields: dict[str, str], key: str) -> bool:
         return scalars.boolean(value)
     except ValueError:
         raise ValueError(f"invalid value for {key}: {value}") from None
-
-
-def _propagation(value: str) -> str:
-    if value not in _PROPAGATIONS:
-        raise ValueError(f"invalid value for bind-propagation: {value}")
-    return value
 
 
 def _tmpfs_size(value: str) -> int:

@@ -5,7 +5,9 @@ from tuidock.cli.specs import mounts
 
 
 def test_a_bind_makes_its_missing_source():
-    assert mounts.volume("/a:/b") == MountSpec(type="bind", source="/a", target="/b", create_source=True)
+    assert mounts.volume("/a:/b") == MountSpec(
+        type="bind", source="/a", target="/b", create_source=True, short=True
+    )
 
 
 def test_a_relative_source_is_taken_from_the_current_folder(tmp_path, monkeypatch):
@@ -14,11 +16,13 @@ def test_a_relative_source_is_taken_from_the_current_folder(tmp_path, monkeypatc
 
 
 def test_a_name_is_a_volume():
-    assert mounts.volume("data:/b:ro") == MountSpec(type="volume", source="data", target="/b", read_only=True)
+    assert mounts.volume("data:/b:ro") == MountSpec(
+        type="volume", source="data", target="/b", read_only=True, mode="ro", short=True
+    )
 
 
 def test_a_target_alone_is_an_anonymous_volume():
-    assert mounts.volume("/data") == MountSpec(type="volume", target="/data")
+    assert mounts.volume("/data") == MountSpec(type="volume", target="/data", short=True)
 
 
 def test_modes_may_be_combined():
@@ -70,8 +74,16 @@ def test_a_quoted_field_may_hold_commas():
         ("foo", "invalid field 'foo' must be a key=value pair"),
         ("type=bind,src=/a", "target is required"),
         ("type=bind,src=/,foo=bar,target=/a", "unexpected key 'foo' in 'foo=bar'"),
-        ("type=volume,target=/a,tmpfs-size=1", "cannot mix 'tmpfs-size' with mount type 'volume'"),
-        ("type=bind,target=/a", "source is required for a bind mount"),
+        ("type=volume,target=/a,tmpfs-size=1", "cannot mix 'tmpfs-*' options with mount type 'volume'"),
+        (
+            "type=bind,src=/,target=/a,bind-recursive=writable",
+            "option 'bind-recursive=writable' requires 'readonly' to be specified in conjunction",
+        ),
+        (
+            "type=bind,src=/,target=/a,ro,bind-recursive=readonly",
+            "option 'bind-recursive=readonly' requires 'bind-propagation=rprivate' to be specified in"
+            + " conjunction",
+        ),
         ("type=tmpfs,target=/a,tmpfs-size=x", "invalid value for tmpfs-size: x"),
     ],
 )
@@ -81,12 +93,36 @@ def test_a_wrong_mount_is_refused_in_dockers_words(spec, reason):
     assert str(caught.value) == reason
 
 
-def test_tmpfs_takes_size_and_mode():
-    assert mounts.tmpfs("/t:size=64m,mode=1770") == MountSpec(
-        type="tmpfs", target="/t", tmpfs_size=64 << 20, tmpfs_mode=0o1770
+def test_tmpfs_keeps_its_options_in_order():
+    assert mounts.tmpfs("/t:size=64m,exec,uid=5") == MountSpec(
+        type="tmpfs", target="/t", tmpfs_options=("size=64m", "exec", "uid=5"), short=True
     )
 
 
-def test_an_option_that_tmpfs_would_have_to_ignore_is_refused():
-    with pytest.raises(ValueError, match='invalid tmpfs option "uid=5"'):
-        mounts.tmpfs("/t:uid=5")
+@pytest.mark.parametrize("option", ["foo", "foo=1", "size", "exec=1"])
+def test_an_option_that_tmpfs_does_not_have_is_refused(option):
+    with pytest.raises(ValueError, match=f'invalid tmpfs option "{option}"'):
+        mounts.tmpfs(f"/t:{option}")
+
+
+def test_a_volume_in_the_long_form_is_described_further():
+    text = (
+        "type=volume,src=vol,dst=/v,volume-subpath=a/b,volume-label=x=1,volume-opt=type=tmpfs,volume-opt=o=a"
+    )
+    assert mounts.mount(text) == MountSpec(
+        type="volume",
+        source="vol",
+        target="/v",
+        subpath="a/b",
+        labels={"x": "1"},
+        driver_options={"type": "tmpfs", "o": "a"},
+    )
+
+
+@pytest.mark.parametrize(
+    ("spec", "reason"), [("a:zz", "invalid mode: zz"), ("a:ro,rw", "invalid mode: ro,rw")]
+)
+def test_volumes_from_takes_a_mode(spec, reason):
+    assert mounts.volumes_from("a:ro,z") == "a:ro,z"
+    with pytest.raises(ValueError, match=reason):
+        mounts.volumes_from(spec)
