@@ -50,6 +50,7 @@ class Filter:
         self._loaded = True
         before = stage.name
         stage("loading the seccomp filter")
+        spare = linux.capget()[0] & ~self.capabilities[0]  # asked now: the filter need not allow the question
         try:
             linux.seccomp(self._program, self._flags)
         except OSError as error:
@@ -57,8 +58,7 @@ class Filter:
                 reason = "this kernel has no seccomp filters (CONFIG_SECCOMP_FILTER)"
                 raise refuse(stage.name, reason, remedy=_UNCONFINED) from error
             raise
-        effective, _, _ = linux.capget()
-        if effective & ~self.capabilities[0]:
+        if spare:
             stage("dropping what loading the seccomp filter took")
             linux.capset(*self.capabilities)
         stage(before)
