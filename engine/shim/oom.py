@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import select
+from time import monotonic
 
 from engine.shim import cgroup, state
 
@@ -17,10 +18,14 @@ if TYPE_CHECKING:
     from engine.shim.loop import Loop
 
 
-class OomWatch:
-    """Watches one run of ``container`` at a time: writes the fact, and an ``oom`` event for each time."""
+_PAUSE = 1.0
+"""Seconds: who is killed again and again must not push everybody else's events out of the journal."""
 
-    __slots__ = ("_container", "_fd", "_kills", "_loop", "_path", "told")
+
+class OomWatch:
+    """Watches one run of ``container`` at a time: writes the fact, and ``oom`` events, one a second at most."""
+
+    __slots__ = ("_container", "_fd", "_kills", "_loop", "_path", "_told_at", "told")
 
     def __init__(self, loop: Loop, container: Container) -> None:
         self._loop = loop
@@ -28,6 +33,7 @@ class OomWatch:
         self._path = ""
         self._fd = -1
         self._kills = 0
+        self._told_at = 0.0
         self.told = False
         """Whether an event was written for this run."""
 
@@ -73,8 +79,9 @@ class OomWatch:
                 container.oom_killed = True
                 if not container.step:
                     container.write_state("running")
-            state.append_event(container.bundle, "oom")
-            self.told = True
+            if not self.told or monotonic() - self._told_at >= _PAUSE:
+                state.append_event(container.bundle, "oom")
+                self.told, self._told_at = True, monotonic()
         except OSError:
             pass  # a full disk; that it was killed is told at its end again
 
