@@ -23,7 +23,7 @@ _PAUSE = 1.0
 
 
 class OomWatch:
-    """Watches one run of ``container`` at a time: writes the fact, and ``oom`` events, one a second at most."""
+    """Watches one run of ``container``: writes the fact, and ``oom`` events, at most one a second."""
 
     __slots__ = ("_container", "_fd", "_kills", "_loop", "_path", "_told_at", "told")
 
