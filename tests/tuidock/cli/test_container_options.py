@@ -69,6 +69,41 @@ def test_no_new_privileges_may_be_taken_back():
     assert not _options("--security-opt", "no-new-privileges:false", "busybox").no_new_privileges
 
 
+def test_a_seccomp_profile_is_read_at_once(tmp_path):
+    (tmp_path / "mine.json").write_text('{\n "defaultAction": "SCMP_ACT_ALLOW"\n}\n')
+    options = _options("--security-opt", f"seccomp={tmp_path}/mine.json", "busybox")
+    assert options.seccomp == '{"defaultAction":"SCMP_ACT_ALLOW"}'
+
+
+@pytest.mark.parametrize("word", ["unconfined", "builtin"])
+def test_words_for_seccomp_are_no_files(word):
+    assert _options("--security-opt", f"seccomp={word}", "busybox").seccomp == word
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (None, "opening seccomp profile ({0}) failed: open {0}: no such file or directory"),
+        (b"\xff", "opening seccomp profile ({0}) failed: read {0}: it is no text"),
+        (b"{bad", "seccomp profile ({0}): JSON is malformed: object keys must be strings (byte 1)"),
+        (b'{"defaultAction": 5}', "seccomp profile ({0}): Expected `str`, got `int` - at `$.defaultAction`"),
+    ],
+)
+def test_a_seccomp_profile_that_cannot_be_used_is_named_with_the_reason(tmp_path, content, reason):
+    path = tmp_path / "mine.json"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(SpecError) as caught:
+        _options("--security-opt", f"seccomp={path}", "busybox")
+    assert caught.value.message == reason.format(path)
+
+
+@pytest.mark.parametrize("option", ["seccomp", "seccomp=", "no-new-privileges:", "sandbox=yes"])
+def test_a_security_option_that_is_none_is_named(option):
+    with pytest.raises(SpecError, match=f'Invalid --security-opt: "{option}"'):
+        _options("--security-opt", option, "busybox")
+
+
 def test_a_bare_variable_comes_from_the_environment(monkeypatch):
     monkeypatch.setenv("CLI_TEST", "here")
     assert _options("-e", "CLI_TEST", "-e", "NOT_SET_ANYWHERE", "busybox").env == ("CLI_TEST=here",)
