@@ -13,6 +13,7 @@ from engine.errors import Conflict, InvalidInput
 from engine.runtime.config import override_env, process_env
 from engine.runtime.dialing import attached
 from engine.runtime.identity import container_hostname
+from engine.runtime.naming import new_id
 
 if TYPE_CHECKING:
     from engine.containers.parts import Parts
@@ -75,12 +76,13 @@ async def execute(parts: Parts, reference: str, options: ExecOptions) -> Session
         from engine.runtime.capabilities import capability_bits, capability_names, capability_sets
 
         body["capabilities"] = capability_sets(capability_bits(capability_names(privileged=True)))
-    parts.announce("exec_create", container, execCommand=" ".join(options.command))
+    exec_id, words = new_id(), " ".join(options.command)
+    body["exec_id"] = exec_id
+    parts.announce(f"exec_create: {words}", container, execID=exec_id)
     try:
         session = await attached(parts.paths.container_socket(container.id), body)
     except GONE as error:
         raise not_running(container, f"container {container.id} is not running") from error
-    parts.announce("exec_start", container, execCommand=" ".join(options.command))
     if options.detach:
         session.close()
         return None

@@ -1,6 +1,7 @@
-"""Owns one exec session: a fork of the supervisor that starts a process in the container, for one client.
+"""Owns one exec session: a fork of the supervisor that starts a process in the container, and its clients.
 
-Refuses to write logs, and to outlive the supervisor.
+The process outlives who has asked for it: what it writes then is kept in memory, for who joins the session
+later, see ``engine.shim.executions``. Refuses to write logs, and to outlive the supervisor.
 """
 
 from __future__ import annotations
@@ -10,31 +11,38 @@ import json
 import os
 import signal
 import socket
-from functools import partial
 
-from engine.shim import linux, peers, sandbox, terminal, wire
-from engine.shim.loop import HIGH, IN, READ_SIZE, Client, Input, Loop
+from engine.shim import linux, peers, sandbox, state, terminal, wire
+from engine.shim.loop import IN, READ_SIZE, Client, Input, Loop
+from engine.shim.output import KINDS, SCROLLBACK, Output
 from engine.shim.pipes import open_pipes
 from engine.shim.refusal import Refusal, Stage
+from engine.shim.scrollback import Scrollback
 
-_CONTROLS = frozenset({"version", "op", "tty", "size", "stdin", "detach"})
+_CONTROLS = frozenset({"version", "op", "exec_id", "tty", "size", "stdin", "detach"})
 
 
-def serve(bundle: dict, request: dict, pidfd: int, connection: socket.socket) -> None:  # type: ignore[type-arg]
+def serve(
+    bundle: dict,  # type: ignore[type-arg]
+    request: dict,  # type: ignore[type-arg]
+    pidfd: int,
+    connection: socket.socket,
+    channel: socket.socket,
+) -> None:
     """Execute what ``request`` asks for beside the container's init ``pidfd``; does not return.
 
-    Answers RESULT {"pid", "tty"} once the command is executed, or ERROR; then frames both ways, at last EXIT.
+    Answers RESULT {"pid", "tty", "exec_id"} once the command is executed, or ERROR; then frames both ways, at
+    last EXIT. ``channel`` leads to the supervisor.
     """
     stage = Stage("exec")
     try:
         linux.prctl(linux.PR_SET_PDEATHSIG, signal.SIGKILL)
         linux.set_process_name("tuidock-exec")
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        keep = sorted((pidfd, connection.fileno()))
-        os.closerange(3, keep[0])
-        os.closerange(keep[0] + 1, keep[1])
-        os.closerange(keep[1] + 1, 1 << 20)
-        execution = Execution(bundle, request, pidfd, connection)
+        keep = sorted((2, pidfd, connection.fileno(), channel.fileno(), 1 << 20))
+        for place, number in enumerate(keep[1:]):
+            os.closerange(keep[place] + 1, number)
+        execution = Execution(bundle, request, pidfd, connection, channel)
         execution.start(stage)
     except BaseException as error:
         connection.setblocking(True)
@@ -60,14 +68,25 @@ def _explain(bundle: dict, stage: Stage, error: BaseException) -> dict[str, obje
 
 
 class Execution:
-    """One process in the container and its client."""
+    """One process in the container and its clients."""
 
-    def __init__(self, bundle: dict, request: dict, pidfd: int, connection: socket.socket) -> None:  # type: ignore[type-arg]
+    def __init__(
+        self,
+        bundle: dict,  # type: ignore[type-arg]
+        request: dict,  # type: ignore[type-arg]
+        pidfd: int,
+        connection: socket.socket,
+        channel: socket.socket,
+    ) -> None:
         self._bundle = bundle
         self._request = request
         self._init = pidfd
+        self._channel = channel
         self._loop = Loop()
-        self._client = Client(self._loop, connection)
+        self._first = Client(self._loop, connection)
+        self._clients: list[Client] = []
+        kept = Scrollback(SCROLLBACK, "any" if request.get("tty") else "all")
+        self._output = Output(self._loop, kept)
         self._outputs: dict[int, int] = {}
         self._input = -1
         self._terminal = -1
@@ -124,66 +143,141 @@ class Execution:
                 self._input = os.dup(self._terminal)
 
     def run(self) -> None:
-        """Serve the client until the process is over; without a client its output is dropped."""
-        client, loop = self._client, self._loop
+        """Serve the clients until the process is over, and until they have read the rest."""
+        loop, output = self._loop, self._output
         self._writer = Input(loop, self._input)
-        client.on_frame, client.on_drained = self._on_frame, self._on_drained
-        client.send(
-            wire.RESULT, json.dumps({"pid": self._pid, "tty": bool(self._request.get("tty"))}).encode()
-        )
+        self._say(pid=self._pid)
+        self._tell(f"exec_start: {' '.join(self._request['args'])}")
         if self._request.get("detach"):
-            client.close()
-        for fd in self._outputs:
-            loop.watch(fd, IN, partial(self._on_output, fd))
+            self._first.send(wire.RESULT, self._answer())
+            self._first.close()
+        else:
+            self._attach(self._first, self._request)
+        output.take(self._outputs, self._terminal)
+        loop.watch(self._channel.fileno(), IN, self._on_client)
         pidfd = os.pidfd_open(self._pid)
         loop.watch(pidfd, IN, self._on_exit)
         while not self._over:
             loop.turn()
         loop.forget(pidfd)
-        for fd in list(self._outputs):
-            while self._on_output(fd):
-                pass
-            loop.forget(fd)
+        output.drain()
         _, status = os.waitpid(self._pid, 0)
         code = os.waitstatus_to_exitcode(status)
-        client.send(wire.EXIT, json.dumps({"exit_code": code if code >= 0 else 128 - code}).encode())
-        while client.pending and not client.closed:
-            loop.turn()
+        self._finish(code if code >= 0 else 128 - code)
+
+    def _finish(self, code: int) -> None:
+        kept = "" if self._clients else self._keep()
+        self._say(exit_code=code, kept=kept)
+        body = json.dumps({"exit_code": code}).encode()
+        for client in tuple(self._clients):
+            client.on_drained = lambda late: self._end(late, body)
+            self._end(client, body)
+        while any(client.pending or self._output.lags(client) for client in self._clients):
+            self._loop.turn()
+
+    def _end(self, client: Client, body: bytes) -> None:
+        """The rest of the output, then EXIT."""
+        self._output.feed(client)
+        if client.waits and not self._output.lags(client):
+            client.waits = False
+            client.send(wire.EXIT, body)
+
+    def _keep(self) -> str:
+        """Nobody was there to see the end: what is held goes to a file, as frames; its path."""
+        cursor, kept = self._output.since(replay=True), []
+        while cursor < self._output.end:
+            cursor, chunks = self._output.kept.read(cursor, READ_SIZE)
+            kept += [wire.pack(KINDS[stream], content) for stream, content in chunks]
+        path = f"{self._bundle['run_dir']}/exec-{os.urandom(6).hex()}"
+        try:
+            with open(path, "xb", opener=_private) as file:
+                file.writelines(kept)
+        except OSError:
+            return ""  # the container has ended, and its run folder is gone
+        return path
 
     def _on_exit(self, _events: int) -> None:
         self._over = True
 
-    def _on_output(self, fd: int, _events: int = 0) -> bool:
-        """Pass one read on; False when nothing more is there now."""
-        try:
-            content = os.read(fd, READ_SIZE)
-        except BlockingIOError:
-            return False
-        except OSError:
-            content = b""
-        if not content:
-            self._loop.forget(fd)
-            self._outputs.pop(fd, None)
-            return False
-        self._client.send(wire.STDOUT if self._outputs[fd] == 1 else wire.STDERR, content)
-        if self._client.pending > HIGH and not self._client.closed and not self._over:
-            for output in self._outputs:
-                self._loop.forget(output)
-        return True
+    # -- clients -----------------------------------------------------------------------------------
+    def _on_client(self, _events: int) -> None:
+        """The supervisor hands one over, with its request."""
+        packet, descriptors, _, _ = socket.recv_fds(self._channel, 65536, 4, socket.MSG_CMSG_CLOEXEC)
+        if not packet:
+            self._loop.forget(self._channel.fileno())
+            return
+        request = json.loads(packet)
+        for descriptor in descriptors:
+            client = Client(self._loop, socket.socket(fileno=descriptor))
+            if request.get("size") and self._terminal >= 0:
+                terminal.resize(self._terminal, request["size"])
+            self._attach(client, request)
 
-    def _on_drained(self, _client: Client) -> None:
-        if not self._over:
-            for fd in self._outputs:
-                self._loop.watch(fd, IN, partial(self._on_output, fd))
+    def _attach(self, client: Client, request: dict) -> None:  # type: ignore[type-arg]
+        client.on_frame, client.on_drained = self._on_frame, self._output.feed
+        client.on_gone = self._on_gone
+        client.input, client.waits = bool(request.get("stdin")), True
+        self._clients.append(client)
+        self._say(clients=len(self._clients))
+        client.send(wire.RESULT, self._answer())
+        self._output.attach(client, self._output.since(request.get("replay")))
+
+    def _answer(self) -> bytes:
+        told = {
+            "pid": self._pid,
+            "tty": bool(self._request.get("tty")),
+            "exec_id": self._request.get("exec_id"),
+        }
+        return json.dumps(told).encode()
 
     def _on_frame(self, client: Client, kind: int, body: bytes) -> None:
-        if kind == wire.STDIN and self._request.get("stdin"):
+        if kind == wire.STDIN and client.input:
             if not self._writer.write(body):
                 client.listen(wanted=False)
-                self._writer.when_drained(lambda: client.listen(wanted=True))
-        elif kind == wire.STDIN_END and not self._request.get("tty"):
-            self._writer.end()
+                self._writer.when_drained(self._listen_again)
+        elif kind == wire.STDIN_END:
+            self._end_input(client)
         elif kind == wire.RESIZE and self._terminal >= 0:
             terminal.resize(self._terminal, json.loads(body))
         elif kind == wire.DETACHED:
             client.close()
+            self._forget(client)
+            self._tell("exec_detach")
+
+    def _listen_again(self) -> None:
+        for client in self._clients:
+            client.listen(wanted=True)
+
+    def _on_gone(self, client: Client) -> None:
+        """As Docker: the process stays; without a terminal its input ends with who has typed into it."""
+        self._end_input(client)
+        self._forget(client)
+
+    def _forget(self, client: Client) -> None:
+        if client in self._clients:
+            self._clients.remove(client)
+            self._output.detach(client)
+            self._say(clients=len(self._clients))
+
+    def _end_input(self, client: Client) -> None:
+        had, client.input = client.input, False
+        if had and self._terminal < 0 and not any(other.input for other in self._clients):
+            self._writer.end()
+
+    # -- words -------------------------------------------------------------------------------------
+    def _say(self, **facts: object) -> None:
+        """To the supervisor; it is gone if it does not listen."""
+        try:
+            self._channel.send(json.dumps(facts).encode())
+        except OSError:
+            pass
+
+    def _tell(self, action: str) -> None:
+        try:
+            state.append_event(self._bundle, action, execID=str(self._request.get("exec_id")))
+        except OSError:
+            pass  # a full disk
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)

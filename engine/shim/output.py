@@ -40,11 +40,11 @@ def kept(bundle: dict, stage: Callable[[str, str], None]) -> ContainerLog | Scro
 class Output:
     """The output of one process at a time (``take``), and the clients whose ``cursor`` is in it."""
 
-    __slots__ = ("_clients", "_descriptors", "_kept", "_loop", "_terminal", "_waiting")
+    __slots__ = ("_clients", "_descriptors", "_loop", "_terminal", "_waiting", "kept")
 
     def __init__(self, loop: Loop, kept: ContainerLog | Scrollback) -> None:
         self._loop = loop
-        self._kept = kept
+        self.kept = kept
         self._clients: list[Client] = []
         self._descriptors: dict[int, int] = {}
         self._terminal = -1
@@ -53,18 +53,13 @@ class Output:
     @property
     def end(self) -> int:
         """The cursor behind everything that was written until now."""
-        return self._kept.count
-
-    @property
-    def clients(self) -> int:
-        """How many are attached."""
-        return len(self._clients)
+        return self.kept.count
 
     def since(self, replay: object) -> int:
         """The cursor for a client that wants nothing (false), all (true) or so many bytes of what was."""
         if replay is True:
-            return self._kept.begin
-        return self._kept.last(replay) if isinstance(replay, int) and replay > 0 else self._kept.count
+            return self.kept.begin
+        return self.kept.last(replay) if isinstance(replay, int) and replay > 0 else self.kept.count
 
     def take(self, descriptors: dict[int, int], terminal: int) -> None:
         """Read ``descriptors`` (each with its stream, 1 or 2), and close all but ``terminal`` in the end."""
@@ -93,12 +88,12 @@ class Output:
 
     def lags(self, client: Client) -> bool:
         """Whether ``client`` has not been sent everything yet."""
-        return client.cursor is not None and client.cursor < self._kept.count
+        return client.cursor is not None and client.cursor < self.kept.count
 
     def feed(self, client: Client) -> None:
         """Send ``client`` what it has missed, as much as its buffer should hold."""
         while client.cursor is not None and self.lags(client) and client.pending < HIGH:
-            client.cursor, chunks = self._kept.read(client.cursor, HIGH // 4)
+            client.cursor, chunks = self.kept.read(client.cursor, HIGH // 4)
             for stream, content in chunks:
                 client.send(KINDS[stream], content)
         self._resume()
@@ -109,7 +104,7 @@ class Output:
 
     def _crowded(self) -> bool:
         """Whether the process has to wait for its clients."""
-        kept = self._kept
+        kept = self.kept
         if not kept.waits_for or not self._clients:
             return False
         full = [client.pending >= HIGH for client in self._clients]
@@ -140,11 +135,11 @@ class Output:
         return True
 
     def _spread(self, stream: int, content: bytes) -> None:
-        number = self._kept.count
-        self._kept.append(stream, content)
-        behind = self._kept.count
+        number = self.kept.count
+        self.kept.append(stream, content)
+        behind = self.kept.count
         for client in tuple(self._clients):
-            if client.cursor == number and (client.pending < HIGH or self._kept.waits_for == "all"):
+            if client.cursor == number and (client.pending < HIGH or self.kept.waits_for == "all"):
                 client.send(KINDS[stream], content)
                 if client.cursor is not None:  # sending may have shown that it is gone
                     client.cursor = behind

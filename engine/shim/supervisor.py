@@ -13,8 +13,9 @@ import signal
 import socket
 from functools import partial
 
-from engine.shim import cgroup, execution, linux, state, terminal, wire, worker
+from engine.shim import cgroup, linux, state, terminal, wire, worker
 from engine.shim.container import Container
+from engine.shim.executions import Executions
 from engine.shim.loop import IN, Client, Input, Loop
 from engine.shim.output import Output, kept
 from engine.shim.refusal import Refusal, refuse
@@ -66,7 +67,7 @@ class Supervisor:
         self._first = self._output.end
         self._input = Input(self._loop, -1)
         self._clients: list[Client] = []
-        self._executions: dict[int, int] = {}
+        self._executions = Executions(self._loop, self._bundle)
         self._paused = False
         self._pauser: Client | None = None
 
@@ -89,7 +90,7 @@ class Supervisor:
         while not self._runs.over:
             loop.turn()
         self._finish()
-        while self._executions or any(map(self._waits_for, self._clients)):
+        while self._executions.live or any(map(self._waits_for, self._clients)):
             loop.turn()
 
     def _waits_for(self, client: Client) -> bool:
@@ -235,6 +236,10 @@ class Supervisor:
             container_id = self._bundle["id"]
             reason = f"Container {container_id} is restarting, wait until the container is running"
             raise Refusal(wire.failure("Conflict", kind="container", name=container_id, reason=reason))
+        if self._runs.over:
+            name = self._bundle.get("name") or self._bundle["id"]
+            reason = f"container {name} is not running"
+            raise Refusal(wire.failure("Conflict", kind="container", name=name, reason=reason))
 
     def _op_attach(self, _client: Client, request: dict) -> dict:  # type: ignore[type-arg]
         self._require_process()
@@ -255,7 +260,7 @@ class Supervisor:
             "supervisor_pid": os.getpid(),
             "started_at": container.started_at,
             "tty": bool(self._bundle.get("tty")),
-            "execs": len(self._executions),
+            "execs": self._executions.live,
         }
 
     def _op_signal(self, _client: Client, request: dict) -> dict:  # type: ignore[type-arg]
@@ -324,27 +329,24 @@ class Supervisor:
             name = self._bundle.get("name") or self._bundle["id"]
             reason = f"Container {name} is paused, unpause the container before exec"
             raise Refusal(wire.failure("Conflict", kind="container", name=name, reason=reason))
-        pid = os.fork()
-        if pid == 0:
-            try:
-                execution.serve(self._bundle, request, self._container.pidfd, client.sock)
-            finally:
-                os._exit(1)
+        self._executions.begin(client, request, self._container.pidfd)
         client.close()
         self._clients.remove(client)
-        pidfd = os.pidfd_open(pid)
-        self._executions[pidfd] = pid
-        self._loop.watch(pidfd, IN, lambda _: self._on_execution_over(pidfd))
 
-    def _on_execution_over(self, pidfd: int) -> None:
-        self._loop.forget(pidfd)
-        os.waitpid(self._executions.pop(pidfd), 0)
-        os.close(pidfd)
+    def _op_exec_attach(self, client: Client, request: dict) -> None:  # type: ignore[type-arg]
+        if self._executions.join(client, request):
+            client.close()
+            self._clients.remove(client)
+
+    def _op_exec_list(self, _client: Client, _request: dict) -> list:  # type: ignore[type-arg]
+        return self._executions.told()
 
 
 _OPERATIONS = {
     "attach": Supervisor._op_attach,  # noqa: SLF001 - the table belongs to the class
     "exec": Supervisor._op_exec,  # noqa: SLF001
+    "exec_attach": Supervisor._op_exec_attach,  # noqa: SLF001
+    "exec_list": Supervisor._op_exec_list,  # noqa: SLF001
     "keep": Supervisor._op_keep,  # noqa: SLF001
     "limit": Supervisor._op_limit,  # noqa: SLF001
     "pause": Supervisor._op_pause,  # noqa: SLF001
