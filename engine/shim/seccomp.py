@@ -8,6 +8,7 @@ so that a narrow profile need not allow what only the engine calls. Source: secc
 from __future__ import annotations
 
 import errno
+import os
 
 from engine.shim import linux
 from engine.shim.refusal import refuse
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from engine.shim.refusal import Stage
 
 _SYS_ADMIN = 1 << 21
+_LARGEST = 4096 * 8
+"""The kernel takes 4096 instructions of 8 bytes."""
 _UNCONFINED = "--security-opt seccomp=unconfined runs without a filter"
 
 
@@ -35,8 +38,9 @@ class Filter:
         self._loaded = not wanted
         if wanted:
             stage("reading the seccomp filter", wanted["path"])
-            with open(wanted["path"], "rb") as file:
-                self._program = file.read()
+            program = os.open(wanted["path"], os.O_RDONLY | os.O_CLOEXEC)
+            self._program = os.read(program, _LARGEST)
+            os.close(program)
             self._flags = wanted["flags"]
 
     def needs(self, *, no_new_privileges: bool) -> int:
