@@ -14,8 +14,20 @@ if TYPE_CHECKING:
     from engine.events import Event
     from engine.options import EventFilter
 
-_OBJECTS = ("container", "volume", "network", "job")
-_KEYS = ("type", "event", "image", "label", *_OBJECTS)
+_OBJECTS = (
+    "container",
+    "volume",
+    "network",
+    "job",
+    "daemon",
+    "plugin",
+    "config",
+    "node",
+    "secret",
+    "service",
+)
+_KEYS = ("type", "event", "image", "label", "scope", *_OBJECTS)
+_SCOPE = "local"
 _WITH_DETAIL = ("health_status", "exec_create", "exec_start")
 """Actions that carry a detail after a colon and are matched without it."""
 
@@ -45,6 +57,8 @@ def _passes(event: Event, key: str, values: tuple[str, ...]) -> bool:
         return event.action in values or any(
             value in _WITH_DETAIL and event.action.startswith(value) for value in values
         )
+    if key == "scope":
+        return _SCOPE in values
     if key == "image":
         return _is_image(event, values)
     if key == "label":

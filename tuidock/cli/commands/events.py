@@ -30,7 +30,7 @@ async def _events(engine: Engine, invocation: Invocation) -> int:
     source = invocation.text("format")
     async for event in engine.events(wanted):
         if source:
-            output.line(listing.rendered_document(_document(event), source))
+            output.line(listing.rendered_document(document(event), source))
         else:
             output.line(line(event))
     return 0
@@ -49,19 +49,44 @@ def _local(instant: int) -> str:
     return f"{time.strftime('%Y-%m-%dT%H:%M:%S', moment)}.{instant % _SECOND:09d}{zone[:3]}:{zone[3:]}"
 
 
-def _document(event: Event) -> dict[str, Any]:
-    """Docker's event message."""
-    return {
+class _Message(dict[str, Any]):
+    """Docker's event message: as JSON with the names of its wire, in templates with those of Go."""
+
+    def __contains__(self, name: object) -> bool:
+        return name in _WIRE_NAMES or super().__contains__(name)
+
+    def __missing__(self, name: str) -> Any:
+        return self.get(_WIRE_NAMES[name], "")
+
+
+_WIRE_NAMES = {
+    "Status": "status",
+    "ID": "id",
+    "From": "from",
+    "Scope": "scope",
+    "Time": "time",
+    "TimeNano": "timeNano",
+}
+
+
+def document(event: Event) -> dict[str, Any]:
+    """What ``--format`` shows of an event."""
+    from tuidock.cli.gotemplate.template import Entries
+
+    message = _Message()
+    if event.type in {"container", "image"}:
+        message |= {"status": event.action, "id": event.id}
+        if event.type == "container":
+            message["from"] = event.attributes.get("image", "")
+    message |= {
         "Type": event.type,
         "Action": event.action,
-        "Actor": {"ID": event.id, "Attributes": dict(event.attributes)},
+        "Actor": {"ID": event.id, "Attributes": Entries(event.attributes)},
         "scope": "local",
         "time": event.time // _SECOND,
         "timeNano": event.time,
-        "ID": event.id,
-        "Status": event.action,
-        "From": event.attributes.get("image", ""),
     }
+    return message
 
 
 def _check(invocation: Invocation) -> None:
