@@ -77,11 +77,6 @@ async def test_run_uses_user_and_workdir(builder: Builder) -> None:
     assert builder.output().split() == ["3", "4", "/w"]
 
 
-async def test_a_run_step_has_the_default_seccomp_filter(builder: Builder) -> None:
-    await builder.build("FROM busybox\nRUN grep Seccomp: /proc/self/status; true\n")
-    assert builder.output().splitlines()[0].split() == ["Seccomp:", "2"]
-
-
 async def test_run_output_is_reported_with_its_stream(builder: Builder) -> None:
     await builder.build("FROM busybox\nRUN echo out; echo err >&2\n")
     outputs = {fact.stream: fact.content for fact in builder.facts if isinstance(fact, StepOutput)}

@@ -169,6 +169,11 @@ async def test_a_compiled_filter_is_kept(engine):
     assert [entry.stat().st_mtime_ns for entry in os.scandir(engine.paths.seccomp)] == [made]
 
 
+async def test_build_steps_are_filtered(engine, tmp_path):
+    (tmp_path / "Dockerfile").write_text("FROM busybox\nRUN grep 'Seccomp:.2' /proc/self/status\n")
+    CommandLine(engine.paths).ok("build", "--network", "none", str(tmp_path))
+
+
 async def test_inspect_shows_what_was_asked(engine):
     asked = CreateOptions(image="busybox", network="none", seccomp="unconfined", no_new_privileges=True)
     container = await engine.containers.create(asked)
