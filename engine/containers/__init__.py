@@ -37,7 +37,7 @@ if TYPE_CHECKING:
         UpdateOptions,
     )
     from engine.paths import Paths
-    from engine.records import Change, Container, ContainerStats, Image, LogChunk, ProcessTable
+    from engine.records import Change, Container, ContainerStats, Execution, Image, LogChunk, ProcessTable
     from engine.runtime.attachment import Attachments
     from engine.runtime.launcher import Launcher
     from engine.runtime.session import Session
@@ -84,7 +84,10 @@ class Containers:
         """The container in the shape of Docker's API."""
         from engine.runtime.inspection import inspect_container
 
-        return inspect_container(self._paths, await self.get(reference))
+        container = await self.get(reference)
+        sessions = await self.executions(container.id)
+        running = [session.id for session in sessions if session.exit_code is None]
+        return {**inspect_container(self._paths, container), "ExecIDs": running or None}
 
     async def logs(self, reference: str, options: LogOptions) -> AsyncIterator[LogChunk]:
         """What the container wrote, in whole lines; with ``follow`` until it ends."""
@@ -114,6 +117,9 @@ class Containers:
             raise Conflict("container", container.name, reason, remedy=f"tuidock start {container.name}")
         if container.state.status == "restarting":
             raise restarting(container)
+        if container.state.status == "restarting":
+            reason = f"Container {container.id} is restarting, wait until the container is running"
+            raise Conflict("container", container.name, reason)
         self._parts.announce("top", container)
         return await process_table(
             pids_of(read_members(self._paths.container_bundle(container.id))), arguments
@@ -161,6 +167,18 @@ class Containers:
         from engine.containers import joining
 
         return await joining.attach(self._parts, reference, options)
+
+    async def executions(self, reference: str) -> tuple[Execution, ...]:
+        """The container's exec sessions: those that run, and the last that have ended."""
+        from engine.containers import joining
+
+        return await joining.executions(self._parts, reference)
+
+    async def attach_execution(self, reference: str, exec_id: str, options: AttachOptions) -> Session:
+        """A session on an exec session, by a unique prefix of its id; any number of clients may have one."""
+        from engine.containers import joining
+
+        return await joining.attach_execution(self._parts, reference, exec_id, options)
 
     async def exec(self, reference: str, options: ExecOptions) -> Session | None:
         """One more process in the running container; None if it is detached."""
