@@ -2,9 +2,8 @@
 
 Instants are nanoseconds since the epoch (0: never), sizes bytes, ids 64 hex digits for containers
 and ``sha256:<hex>`` for images.
+Annotations are evaluated here, once: as text msgspec would compile each of them when a decoder is made.
 """
-
-from __future__ import annotations
 
 import msgspec
 

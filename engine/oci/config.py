@@ -4,8 +4,6 @@ Source: OCI image-spec, config.md; HealthCheck, OnBuild, Shell and ArgsEscaped a
 additions (moby, image/spec/v1.2).
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import msgspec

@@ -5,8 +5,6 @@ user gave on purpose is kept apart from it where Docker does so (``entrypoint``)
 Durations are seconds, sizes bytes, instants nanoseconds since the epoch.
 """
 
-from __future__ import annotations
-
 from engine.options.base import Options
 from engine.options.containers import (
     AttachOptions,

@@ -1,6 +1,7 @@
-"""Owns what all options values have in common; refuses fields."""
+"""Owns what all options values have in common; refuses fields.
 
-from __future__ import annotations
+Annotations of options are evaluated as they stand: as text msgspec would compile each for every decoder.
+"""
 
 import msgspec
 

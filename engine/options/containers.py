@@ -1,7 +1,5 @@
 """Owns what callers ask for about containers; see the package for what the values mean."""
 
-from __future__ import annotations
-
 from engine.options.base import Options
 from engine.options.resources import Resources
 

@@ -1,7 +1,5 @@
 """Owns the limits that callers ask for; see the package for what the values mean. Refuses checks."""
 
-from __future__ import annotations
-
 from engine.options.base import Options
 
 

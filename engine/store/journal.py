@@ -11,6 +11,7 @@ from __future__ import annotations
 import fcntl
 import os
 import time
+from functools import cache
 from typing import TYPE_CHECKING, Self
 
 import msgspec
@@ -30,7 +31,6 @@ _LINE_START = b'{"time":'
 _READ_SIZE = 1 << 16
 _VALUE_LIMITS = (1024, 256, 64, 0)
 _encoder = msgspec.json.Encoder()
-_decoder = msgspec.json.Decoder(Event)
 
 
 class Journal:
@@ -218,9 +218,14 @@ def encode_line(event: Event) -> bytes:
 def decode_line(line: bytes) -> Event | None:
     """The event of one line, or None; a torn line before it on the same line is passed over."""
     try:
-        return _decoder.decode(line[max(0, line.rfind(_LINE_START)) :])
+        return _decoder().decode(line[max(0, line.rfind(_LINE_START)) :])
     except msgspec.DecodeError:
         return None
+
+
+@cache
+def _decoder() -> msgspec.json.Decoder[Event]:
+    return msgspec.json.Decoder(Event)
 
 
 def _inode(path: str) -> int | None:
