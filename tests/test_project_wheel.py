@@ -49,6 +49,15 @@ def test_themes_and_engine_work_from_the_wheel_alone(wheel, tmp_path):
     assert int(run.stdout) >= 2
 
 
+def test_the_wheel_holds_the_default_seccomp_profile_and_its_programs(wheel):
+    folder = Path(ROOT, "engine/runtime/seccomp")
+    wanted = {
+        str(path.relative_to(ROOT)) for path in (folder / "default.json", *folder.glob("compiled/*.bpf"))
+    }
+    assert len(wanted) > 1
+    assert wanted <= set(zipfile.ZipFile(wheel).namelist())
+
+
 def test_the_console_script_is_declared(wheel):
     archive = zipfile.ZipFile(wheel)
     entry_points = next(name for name in archive.namelist() if name.endswith("entry_points.txt"))

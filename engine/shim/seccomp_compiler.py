@@ -107,7 +107,7 @@ def _open() -> ctypes.CDLL:
 
 def _compile(library: ctypes.CDLL, plan: dict) -> bytes:  # type: ignore[type-arg]
     default, rules = plan["default_action"], plan["rules"]
-    tokens = {name: _TOKENS[name] for name in plan["architectures"]}
+    tokens = {name: _token(name) for name in plan["architectures"]}
     context = library.seccomp_init(default)
     if not context:
         raise ValueError(f"libseccomp does not take {default:#x} as the default action")
@@ -129,6 +129,13 @@ def _compile(library: ctypes.CDLL, plan: dict) -> bytes:  # type: ignore[type-ar
         instructions = len(program) // _INSTRUCTION_SIZE
         raise ValueError(f"it becomes {instructions} instructions, and the kernel takes {_MAX_INSTRUCTIONS}")
     return program
+
+
+def _token(architecture: str) -> int:
+    token = _TOKENS.get(architecture)
+    if token is None:
+        raise ValueError(f"no filters are known for {architecture}")
+    return token
 
 
 def _set_architectures(library: ctypes.CDLL, context: int, tokens: dict[str, int]) -> None:

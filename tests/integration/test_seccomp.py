@@ -181,6 +181,11 @@ async def test_inspect_shows_what_was_asked(engine):
     assert shown == ["no-new-privileges", "seccomp=unconfined"]
 
 
+async def test_info_names_the_filter(engine):
+    assert "Security Options:\n seccomp\n  Profile: builtin\n" in CommandLine(engine.paths).ok("info")
+    assert "name=seccomp,profile=builtin" in (await engine.info()).security_options
+
+
 def _hiding_libseccomp() -> list[str]:
     """What a command is put after, to run where the library is an empty file."""
     listed = subprocess.run(["/sbin/ldconfig", "-p"], capture_output=True, text=True, check=True).stdout

@@ -73,3 +73,8 @@ def test_a_program_that_no_kernel_takes_is_refused():
     rules = [(["personality"], ALLOW, [[0, _EQ, value, 0]]) for value in range(4100)]
     made = compile_filter({"architectures": ["x86_64"], "default_action": EPERM, "rules": rules})
     assert str(made["refused"]).endswith("instructions, and the kernel takes 4096")
+
+
+def test_a_machine_that_libseccomp_has_no_word_for_is_refused():
+    made = compile_filter({"architectures": ["vax"], "default_action": EPERM, "rules": []})
+    assert made == {"refused": "no filters are known for vax"}
