@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+from engine.options import CreateOptions
+
 _CODE = """
 import atexit, json, os, sys
 sys.argv = ["tuidock", *{arguments!r}]
@@ -19,6 +21,15 @@ os._exit = report
 from tuidock.__main__ import main
 main()
 """
+_HEAVY = frozenset(
+    "ssl pyroute2 zstandard isal dockerfile_parse argparse tarfile aiofiles textual rich hmac random".split()
+)
+_LOOP = frozenset({"asyncio", "concurrent.futures", "logging", "subprocess", "inspect"})
+_STARTING = frozenset(
+    "engine.containers.creation engine.containers.running engine.networks engine.runtime.bundle"
+    " engine.runtime.seccomp engine.store.image_records ctypes hashlib".split()
+)
+"""What only the start of a container needs."""
 
 
 def modules_of(paths, tmp_path, *arguments: str) -> set[str]:
@@ -40,16 +51,39 @@ def test_a_command_imports_no_textual(paths, tmp_path):
 
 
 @pytest.mark.root
-@pytest.mark.parametrize("arguments", [("ps",), ("images",), ("volume", "ls")])
+@pytest.mark.parametrize("arguments", [("ps",), ("images",), ("volume", "ls"), ("network", "ls")])
 def test_a_list_imports_nothing_heavy(paths, tmp_path, arguments):
-    heavy = {
-        "pyroute2",
-        "zstandard",
-        "isal",
-        "dockerfile_parse",
-        "argparse",
-        "pathlib",
-        "tarfile",
-        "aiofiles",
-    }
-    assert heavy & modules_of(paths, tmp_path, *arguments) - {"pathlib"} == set()
+    assert _HEAVY & modules_of(paths, tmp_path, *arguments) == set()
+
+
+@pytest.mark.root
+@pytest.mark.parametrize("arguments", [("ps", "-a"), ("images",), ("volume", "ls")])
+def test_a_list_waits_for_nothing_and_imports_no_loop(paths, tmp_path, arguments):
+    assert _LOOP & modules_of(paths, tmp_path, *arguments) == set()
+
+
+@pytest.mark.root
+def test_a_list_of_containers_imports_nothing_that_starts_them(paths, tmp_path):
+    assert _STARTING & modules_of(paths, tmp_path, "ps", "-a") == set()
+
+
+@pytest.mark.root
+@pytest.mark.parametrize("arguments", [("exec", "it", "true"), ("kill", "-s", "CONT", "it"), ("pause", "it")])
+async def test_what_is_done_to_a_live_container_imports_neither_a_loop_nor_what_starts_one(
+    engine, busybox_image, tmp_path, arguments
+):
+    options = CreateOptions(image="busybox", command=("sleep", "1000"), network="none", name="it")
+    container = await engine.containers.create(options)
+    await engine.containers.start(container.id)
+    modules = modules_of(engine.paths, tmp_path, *arguments)
+    assert (_HEAVY | _LOOP | _STARTING) & modules == set()
+
+
+@pytest.mark.root
+@pytest.mark.parametrize("network", ["none", "bridge"])
+def test_a_run_imports_nothing_heavy_and_no_worker_s_code(engine, busybox_image, tmp_path, network):
+    modules_of(engine.paths, tmp_path, "run", "--rm", "--network", network, "busybox", "true")
+    # the second time: the first has compiled the network's messages, with pyroute2
+    modules = modules_of(engine.paths, tmp_path, "run", "--rm", "--network", network, "busybox", "true")
+    rooms = {"engine.layer", "engine.build", "engine.dockerfile", "engine.archive", "engine.shim.supervisor"}
+    assert (_HEAVY | rooms | {"hashlib", "ctypes"}) & modules == set()

@@ -6,7 +6,6 @@ hold ``engine.store.locks.making`` and own the staging folder that everything is
 
 from __future__ import annotations
 
-import asyncio
 import os
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -136,6 +135,8 @@ class Intake:
 async def together(work: Iterable[Coroutine[Any, Any, dict[str, Any]]]) -> list[dict[str, Any]]:
     """The results of all, a processor each; the first failure cancels the others and is raised as itself."""
     await loop.begin()
+    import asyncio
+
     turns = asyncio.Semaphore(os.cpu_count() or 1)
 
     async def in_turn(one: Coroutine[Any, Any, dict[str, Any]]) -> dict[str, Any]:

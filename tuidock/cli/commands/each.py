@@ -25,6 +25,9 @@ async def each(
 
     Prints the names, or what ``do`` gave, in the order given, each when it is done; returns the exit code.
     """
+    distinct = tuple(dict.fromkeys(names))
+    if len(distinct) == 1:  # the usual case needs no tasks, and so perhaps no event loop
+        return await _tell(distinct[0], do(distinct[0]), forgive_missing, show_result)
     await loop.begin()
     import asyncio
 
@@ -34,22 +37,26 @@ async def each(
         async with limit:
             return await do(name)
 
-    tasks = {name: asyncio.ensure_future(limited(name)) for name in dict.fromkeys(names)}
+    tasks = {name: asyncio.ensure_future(limited(name)) for name in distinct}
     code = 0
     try:
         for name, task in tasks.items():
-            try:
-                result = await task
-            except NotFound as error:
-                diagnostics.engine_error(error)
-                code = code if forgive_missing else diagnostics.FAILED
-            except EngineError as error:
-                diagnostics.engine_error(error)
-                code = diagnostics.FAILED
-            else:
-                output.line(str(result) if show_result else name)
+            code = await _tell(name, task, forgive_missing, show_result) or code
     finally:
         for task in tasks.values():
             task.cancel()
         await asyncio.gather(*tasks.values(), return_exceptions=True)
     return code
+
+
+async def _tell(name: str, done: Awaitable[object], forgive_missing: bool, show_result: bool) -> int:
+    try:
+        result = await done
+    except NotFound as error:
+        diagnostics.engine_error(error)
+        return 0 if forgive_missing else diagnostics.FAILED
+    except EngineError as error:
+        diagnostics.engine_error(error)
+        return diagnostics.FAILED
+    output.line(str(result) if show_result else name)
+    return 0
