@@ -14,6 +14,7 @@ from engine.build.layers import LayerMaker
 from engine.build.prepare import context_checksums, prepare
 from engine.build.result import image_document
 from engine.build.workbench import Workbench
+from engine.errors import InvalidInput
 from engine.events import BuildFinished, Event, ImageStored, Message, ignore_progress
 from engine.oci import platform as platforms
 from engine.oci import reference as references
@@ -80,7 +81,13 @@ class Builds:
 
     async def prune(self, options: PruneOptions) -> Pruned:
         """Forget the build cache: what no image has, or all of it; frees the layers nothing else uses."""
-        keys = self._records.clear(keep_images=not options.all)
+        from engine.runtime.filters import until
+
+        for key in options.filters:
+            if key != "until":
+                raise InvalidInput("", f"invalid filter '{key}'", remedy="the prune filter is until")
+        before = until(options.filters, time.time_ns()) if options.filters else None
+        keys = self._records.clear(keep_images=not options.all, before=before)
         return Pruned(removed=keys, reclaimed=await self._collect())
 
     async def _sweep(self) -> None:

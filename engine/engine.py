@@ -20,7 +20,7 @@ from engine.store.recovery import recover
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
     from types import TracebackType
 
     from engine.builds import Builds
@@ -29,9 +29,9 @@ if TYPE_CHECKING:
     from engine.images import Images
     from engine.jobs import Jobs
     from engine.networks import Networks
-    from engine.options import EventFilter
+    from engine.options import EventFilter, PruneOptions
     from engine.paths import Paths
-    from engine.records import EngineInfo
+    from engine.records import DiskUsage, EngineInfo, Pruned
     from engine.volumes import Volumes
 
 
@@ -122,6 +122,42 @@ class Engine:
     def events(self, wanted: EventFilter) -> AsyncIterator[Event]:
         """What happens on this root, whichever process does it."""
         return self._journal.read(wanted)
+
+    async def disk_usage(self) -> DiskUsage:
+        """What images, containers, volumes and the build cache take, and what a prune would free."""
+        from engine.disk import Disk
+        from engine.options import ContainerFilter, ImageFilter
+
+        containers = await self.containers.list(ContainerFilter(all=True))
+        images = await self.images.list(ImageFilter(all=True))
+        return await Disk(self.paths, self._database, self._launcher).usage(containers, images)
+
+    async def prune_networks(self, options: PruneOptions) -> Pruned:
+        """Remove the networks of people's own that no container is plugged into and that fit the filters."""
+        import time
+
+        from engine.errors import Conflict, NotFound
+        from engine.records import Pruned
+        from engine.runtime.filters import check_prune_filters, is_chosen
+
+        check_prune_filters(options.filters)
+        await self._settle()
+        removed = []
+        for network in await self.networks.list():
+            if not is_chosen(network.created, network.labels, options.filters, time.time_ns()):
+                continue
+            try:
+                await self.networks.remove(network.id)
+            except (Conflict, NotFound):
+                continue  # predefined, in use, or gone
+            removed.append(network.name)
+        return Pruned(removed=tuple(removed))
+
+    async def container_sizes(self, container_ids: Sequence[str]) -> tuple[int, ...]:
+        """The bytes that each container has written to its own layer, in order."""
+        from engine.disk import Disk
+
+        return await Disk(self.paths, self._database, self._launcher).written(container_ids)
 
     async def info(self) -> EngineInfo:
         """What ``info`` and ``version`` show."""

@@ -201,6 +201,70 @@ class Volume(Record, frozen=True, kw_only=True):
     """The local driver's: type, o and device."""
 
 
+class ImageUsage(Record, frozen=True, kw_only=True):
+    """Bytes of an image's layers that other images have too, and that none has."""
+
+    image: Image
+    shared: int
+    unique: int
+
+
+class ContainerUsage(Record, frozen=True, kw_only=True):
+    """Bytes in a container's folder: what it wrote, its log and its records."""
+
+    container: Container
+    size: int
+
+
+class VolumeUsage(Record, frozen=True, kw_only=True):
+    """Bytes in a volume; ``links`` is how many containers use it."""
+
+    volume: Volume
+    links: int
+    size: int
+
+
+class CacheUsage(Record, frozen=True, kw_only=True):
+    """One step of the build cache; ``shared``: an image has its layer too."""
+
+    id: str
+    size: int
+    created: int
+    used: int
+    shared: bool
+
+
+class DiskUsage(Record, frozen=True, kw_only=True):
+    """What ``system df`` shows. Of images: the layers of all, each once, and what ``prune -a`` would free."""
+
+    images: tuple[ImageUsage, ...] = ()
+    images_size: int = 0
+    images_reclaimable: int = 0
+    containers: tuple[ContainerUsage, ...] = ()
+    volumes: tuple[VolumeUsage, ...] = ()
+    cache: tuple[CacheUsage, ...] = ()
+    cache_size: int = 0
+    """Of the layers that no image has."""
+
+
+class Execution(Record, frozen=True, kw_only=True):
+    """One exec session of a running container; ``exit_code`` None means that it runs.
+
+    ``clients`` counts who is attached to it, ``pid`` is its process's (0: it is over).
+    """
+
+    id: str
+    args: tuple[str, ...]
+    tty: bool = False
+    stdin: bool = False
+    user: str = ""
+    privileged: bool = False
+    started_at: int = 0
+    pid: int = 0
+    clients: int = 0
+    exit_code: int | None = None
+
+
 class LogChunk(Record, frozen=True, kw_only=True):
     """Bytes that the container wrote to one stream at one instant."""
 

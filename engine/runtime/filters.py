@@ -167,11 +167,28 @@ def check_prune_filters(filters: Mapping[str, tuple[str, ...]]) -> None:
 
 def is_pruned(container: Container, filters: Mapping[str, tuple[str, ...]], now: int) -> bool:
     """Whether a prune with these filters takes the container (which does not run)."""
+    return is_chosen(container.created, container.config.labels, filters, now)
+
+
+def is_chosen(
+    created: int, labels: Mapping[str, str], filters: Mapping[str, tuple[str, ...]], now: int
+) -> bool:
+    """Whether a prune with these filters (until, label, label!) takes what was made then, with ``labels``."""
+
+    def has(text: str) -> bool:
+        name, equals, value = text.partition("=")
+        return name in labels and (not equals or labels[name] == value)
+
     return (
-        all(container.created < _instant(text, now) for text in filters.get("until", ()))
-        and all(_label(container, text) for text in filters.get("label", ()))
-        and not any(_label(container, text) for text in filters.get("label!", ()))
+        created < until(filters, now)
+        and all(map(has, filters.get("label", ())))
+        and not any(map(has, filters.get("label!", ())))
     )
+
+
+def until(filters: Mapping[str, tuple[str, ...]], now: int) -> int:
+    """The instant before which things must have been made to be pruned; far away where none was named."""
+    return min((_instant(text, now) for text in filters.get("until", ())), default=1 << 63)
 
 
 def _instant(text: str, now: int) -> int:

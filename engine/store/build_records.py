@@ -47,6 +47,22 @@ class BuildRecords:
         created, used = (int(str(value)) for value in rows[0][3:])
         return CachedStep(key=key, chain_id=chain_id, diff_id=diff_id, created=created, used=used)
 
+    def list(self) -> tuple[CachedStep, ...]:
+        """Every step, oldest first."""
+        rows = self._database.query(
+            "SELECT key, chain_id, diff_id, created, used FROM build_cache ORDER BY created, key"
+        )
+        return tuple(
+            CachedStep(
+                key=str(row[0]),
+                chain_id=str(row[1]),
+                diff_id=str(row[2]),
+                created=int(str(row[3])),
+                used=int(str(row[4])),
+            )
+            for row in rows
+        )
+
     def put(self, made: Iterable[tuple[str, Layer]]) -> None:
         """Record layers whose trees are in place, in order, each with the key that leads to it: one write."""
         with self._database.transaction() as connection:
@@ -68,10 +84,14 @@ class BuildRecords:
             with self._database.transaction() as connection:
                 connection.executemany("UPDATE build_cache SET used = ? WHERE key = ?", old)
 
-    def clear(self, *, keep_images: bool) -> tuple[str, ...]:
-        """Forget rows; with ``keep_images`` only those whose layer no image has. Returns the keys."""
-        unused = " WHERE chain_id NOT IN (SELECT chain_id FROM image_layer)" if keep_images else ""
+    def clear(self, *, keep_images: bool, before: int | None = None) -> tuple[str, ...]:
+        """Forget rows; with ``keep_images`` only those whose layer no image has. Returns the keys.
+
+        ``before`` leaves those that were of use at that instant or later.
+        """
+        unused = " AND chain_id NOT IN (SELECT chain_id FROM image_layer)" if keep_images else ""
+        statement = f"SELECT key FROM build_cache WHERE (? IS NULL OR used < ?){unused}"  # noqa: S608 - constant text
         with self._database.transaction() as connection:
-            keys = tuple(str(row[0]) for row in connection.execute(f"SELECT key FROM build_cache{unused}"))  # noqa: S608 - constant text
+            keys = tuple(str(row[0]) for row in connection.execute(statement, (before, before)))
             connection.executemany("DELETE FROM build_cache WHERE key = ?", [(key,) for key in keys])
         return keys

@@ -258,7 +258,7 @@ def test_rename_and_commit(tuidock):
 def test_prune_asks_first(tuidock):
     _running(tuidock, "true")
     tuidock.ok("wait", "box")
-    assert tuidock("container", "prune", stdin=b"n\n").returncode == 1
+    assert tuidock("container", "prune", stdin=b"n\n").returncode == 0
     assert tuidock.ok("ps", "-aq") != ""
     out = tuidock.ok("container", "prune", stdin=b"y\n")
     assert out.startswith(

@@ -33,6 +33,7 @@ LAYOUT = Layout(
         "Mounts": "MOUNTS",
         "LocalVolumes": "LOCAL VOLUMES",
         "Networks": "NETWORKS",
+        "Size": "SIZE",
         "Label": label_title,
     },
     columns=("ID", "Image", "Command", "RunningFor", "Status", "Ports", "Names"),
@@ -40,8 +41,8 @@ LAYOUT = Layout(
 )
 
 
-def row(container: Container, now: int, *, truncate: bool) -> dict[str, Any]:
-    """The fields of one container, under Docker's names."""
+def row(container: Container, now: int, *, truncate: bool, size: str = "") -> dict[str, Any]:
+    """The fields of one container, under Docker's names; ``size`` as it is shown, if it was measured."""
     program, *words = container.command_line or ("",)
     command = " ".join([program, *(f"'{word}'" if " " in word else word for word in words)])
     mounts = [mount.name or mount.source for mount in container.mounts if mount.source or mount.name]
@@ -64,6 +65,7 @@ def row(container: Container, now: int, *, truncate: bool) -> dict[str, Any]:
         "LocalVolumes": str(sum(mount.type == "volume" for mount in container.mounts)),
         "Networks": ",".join(endpoint.network for endpoint in container.endpoints)
         or container.options.network,
+        "Size": size,
         "Label": lambda name: labels.get(name, ""),
     }
 

@@ -47,6 +47,7 @@ VERBS = (
     Verb(("container start", "start"), "attached", "START", "Start one or more stopped containers"),
     Verb(("container attach", "attach"), "attached", "ATTACH", _ATTACH),
     Verb(("container exec", "exec"), "attached", "EXEC", "Execute a command in a running container"),
+    Verb(("container execs",), "executions", "LIST", "List the exec sessions of a container"),
     Verb(("container stop", "stop"), "lifecycle", "STOP", "Stop one or more running containers"),
     Verb(("container kill", "kill"), "lifecycle", "KILL", "Kill one or more running containers"),
     Verb(("container restart", "restart"), "lifecycle", "RESTART", "Restart one or more containers"),
@@ -140,6 +141,7 @@ VERBS = (
         "INSTALL",
         "Write a systemd unit that starts containers with the machine",
     ),
+    Verb(("system df",), "usage", "DF", "Show tuidock disk usage"),
     Verb(("system prune",), "prune", "SYSTEM", "Remove unused data"),
     Verb(
         ("job ls", "job list", "jobs"), "jobs", "LIST", "List builds, loads and prunes in jobs of their own"
@@ -150,6 +152,7 @@ VERBS = (
     Verb(("network create",), "networks", "CREATE", "Create a network"),
     Verb(("network ls", "network list"), "networks", "LIST", "List networks"),
     Verb(("network rm", "network remove"), "networks", "REMOVE", "Remove one or more networks"),
+    Verb(("network prune",), "prune", "NETWORKS", "Remove all unused networks"),
     Verb(("network inspect",), "inspect", "NETWORK", "Display detailed information on one or more networks"),
     Verb(("volume create",), "volumes", "CREATE", "Create a volume"),
     Verb(("volume ls", "volume list"), "volumes", "LIST", "List volumes"),

@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from engine.options import CommitOptions, ContainerFilter
 from tuidock.cli import container_rows, diagnostics, listing, output
 from tuidock.cli.command import Command, Invocation
@@ -12,8 +14,10 @@ from tuidock.cli.flags import many, number, switch, text
 from tuidock.cli.specs import scalars
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from engine.engine import Engine
-    from engine.records import PortBinding
+    from engine.records import Container, PortBinding
 
 
 def _check_list(invocation: Invocation) -> None:
@@ -28,9 +32,31 @@ async def _list(engine: Engine, invocation: Invocation) -> int:
     )
     containers = await engine.containers.list(wanted)
     now, truncate = time.time_ns(), not invocation.switch("no-trunc")
-    rows = [container_rows.row(container, now, truncate=truncate) for container in containers]
-    listing.show(rows, container_rows.LAYOUT, invocation.text("format"), quiet=invocation.switch("quiet"))
+    source, layout = invocation.text("format"), container_rows.LAYOUT
+    sizes: dict[str, str] = {}
+    if invocation.switch("size"):
+        layout = msgspec.structs.replace(layout, columns=(*layout.columns, "Size"))
+    if invocation.switch("size") or ".Size" in source:
+        sizes = await _sizes(engine, containers)
+    rows = [
+        container_rows.row(container, now, truncate=truncate, size=sizes.get(container.id, ""))
+        for container in containers
+    ]
+    listing.show(rows, layout, source, quiet=invocation.switch("quiet"))
     return 0
+
+
+async def _sizes(engine: Engine, containers: Sequence[Container]) -> dict[str, str]:
+    """``12B (virtual 1.98MB)``: what each wrote, and that with its image."""
+    from engine.options import ImageFilter
+    from tuidock.sizes import human_size
+
+    written = await engine.container_sizes([container.id for container in containers])
+    images = {image.id: image.size for image in await engine.images.list(ImageFilter(all=True))}
+    return {
+        container.id: f"{human_size(size)} (virtual {human_size(size + images.get(container.image_id, 0))})"
+        for container, size in zip(containers, written, strict=True)
+    }
 
 
 async def _port(engine: Engine, invocation: Invocation) -> int:
@@ -93,6 +119,7 @@ LIST = Command(
         switch("latest", "Show the latest created container (includes all states)", "l"),
         switch("no-trunc", "Don't truncate output"),
         switch("quiet", "Only display container IDs", "q"),
+        switch("size", "Display total file sizes", "s"),
     ),
     check=_check_list,
 )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from engine.errors import EngineError, InvalidInput, NotFound
 from tuidock.cli import diagnostics, listing, output
 from tuidock.cli.command import CannotStart, Command, Invocation
-from tuidock.cli.flags import UsageError, text
+from tuidock.cli.flags import UsageError, switch, text
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -33,6 +33,7 @@ _MAPS = frozenset(
 )
 """Fields whose keys people choose: an absent one has no value, where an absent field is an error."""
 _FORMAT = text("format", listing.INSPECT_FORMAT_HELP, "f")
+_SIZE = switch("size", "Display total file sizes if the type is container", "s")
 
 
 def check_format(invocation: Invocation) -> None:
@@ -52,7 +53,7 @@ def _inspect(kind: str, usage: str) -> Command:
     return Command(
         usage=f"[OPTIONS] {usage} [{usage}...]",
         run=run,
-        flags=(_FORMAT,),
+        flags=(_FORMAT, _SIZE) if kind == "container" else (_FORMAT,),
         fewest=1,
         most=None,
         check=check_format,
@@ -74,10 +75,12 @@ def _check_any(invocation: Invocation) -> None:
 
 async def _show(engine: Engine, invocation: Invocation, kinds: tuple[str, ...]) -> int:
     documents: list[dict[str, Any]] = []
+    sized = bool(invocation.values.get("size"))
     failures: list[EngineError] = []
     for name in invocation.arguments:
         try:
-            documents.append(await _find(engine, name, kinds))
+            found = await _find(engine, name, kinds)
+            documents.append(await _sized(engine, found) if sized else found)
         except EngineError as error:
             failures.append(error)
     source = invocation.text("format")
@@ -88,6 +91,18 @@ async def _show(engine: Engine, invocation: Invocation, kinds: tuple[str, ...]) 
     for failure in failures:
         diagnostics.engine_error(failure)
     return diagnostics.FAILED if failures else 0
+
+
+async def _sized(engine: Engine, found: dict[str, Any]) -> dict[str, Any]:
+    """A container's document with the bytes that it wrote, and those with its image's."""
+    if "HostConfig" not in found:
+        return found
+    (written,) = await engine.container_sizes([found["Id"]])
+    try:
+        image = (await engine.images.get(found["Image"])).size
+    except NotFound:
+        image = 0  # rmi -f took it
+    return {**found, "SizeRw": written, "SizeRootFs": written + image}
 
 
 async def _find(engine: Engine, name: str, kinds: tuple[str, ...]) -> dict[str, Any]:
@@ -131,7 +146,7 @@ VOLUME = _inspect("volume", "VOLUME")
 ANY = Command(
     usage="[OPTIONS] NAME|ID [NAME|ID...]",
     run=_inspect_any,
-    flags=(_FORMAT, text("type", "Only inspect objects of the given type")),
+    flags=(_FORMAT, _SIZE, text("type", "Only inspect objects of the given type")),
     fewest=1,
     most=None,
     check=_check_any,

@@ -6,8 +6,8 @@ import sys
 from typing import TYPE_CHECKING
 
 from engine.options import PruneOptions
-from tuidock.cli import diagnostics, output
-from tuidock.cli.command import Command, Invocation
+from tuidock.cli import output
+from tuidock.cli.command import CannotStart, Command, Invocation
 from tuidock.cli.flags import Flag, many, switch
 from tuidock.cli.specs import scalars
 from tuidock.sizes import human_size
@@ -84,6 +84,14 @@ async def _volumes(engine: Engine, invocation: Invocation) -> int:
     return 0
 
 
+async def _networks(engine: Engine, invocation: Invocation) -> int:
+    warning = "This will remove all custom networks not used by at least one container."
+    if not _confirmed(invocation, warning):
+        return _declined()
+    _report("Networks", await engine.prune_networks(_options(invocation)))
+    return 0
+
+
 async def _builder(engine: Engine, invocation: Invocation) -> int:
     what = "all build cache" if invocation.switch("all") else "all dangling build cache"
     if not _confirmed(invocation, f"This will remove {what}."):
@@ -94,24 +102,38 @@ async def _builder(engine: Engine, invocation: Invocation) -> int:
     return 0
 
 
+def _check_system(invocation: Invocation) -> None:
+    if invocation.switch("volumes") and "until" in invocation.filters():
+        raise CannotStart('ERROR: The "until" filter is not supported with "--volumes"')
+
+
+def _system_warning(invocation: Invocation) -> str:
+    every = invocation.switch("all")
+    doomed = ["all stopped containers", "all networks not used by at least one container"]
+    if invocation.switch("volumes"):
+        doomed.append("all anonymous volumes not used by at least one container")
+    unused = "all images without at least one container associated to them"
+    doomed += [unused, "all build cache"] if every else ["all dangling images", "unused build cache"]
+    text = "This will remove:" + "".join(f"\n  - {what}" for what in doomed)
+    chosen = sorted(f"{key}={value}" for key, values in invocation.filters().items() for value in values)
+    if chosen:
+        text += "\n\n  Items to be pruned will be filtered with:" + "".join(f"\n  - {one}" for one in chosen)
+    return f"{text}\n"
+
+
 async def _system(engine: Engine, invocation: Invocation) -> int:
-    every, volumes = invocation.switch("all"), invocation.switch("volumes")
-    doomed = ["all stopped containers"]
-    doomed += ["all anonymous volumes not used by at least one container"] if volumes else []
-    doomed.append(
-        "all images without at least one container associated to them" if every else "all dangling images"
-    )
-    doomed.append("all build cache" if every else "unused build cache")
-    listed = "".join(f"\n  - {what}" for what in doomed)
-    if not _confirmed(invocation, f"This will remove:{listed}\n"):
+    if not _confirmed(invocation, _system_warning(invocation)):
         return _declined()
     options = _options(invocation)
-    steps = [("Containers", engine.containers.prune)]
-    steps += [("Volumes", engine.volumes.prune)] if volumes else []
-    steps += [("build cache objects", engine.builds.prune), ("Images", engine.images.prune)]
+    steps = [("Containers", engine.containers.prune), ("Networks", engine.prune_networks)]
+    if invocation.switch("volumes"):
+        steps.append(("Volumes", engine.volumes.prune))
+    if not {"label", "label!"} & options.filters.keys():  # steps of a build have no labels
+        steps.append(("build cache objects", engine.builds.prune))
+    steps.append(("Images", engine.images.prune))
     reclaimed = 0
     for title, prune in steps:
-        pruned = await prune(options if title != "Volumes" else PruneOptions())
+        pruned = await prune(options if title != "Volumes" else PruneOptions(filters=options.filters))
         _report(title, pruned)
         reclaimed += pruned.reclaimed
     _total(reclaimed)
@@ -119,8 +141,8 @@ async def _system(engine: Engine, invocation: Invocation) -> int:
 
 
 def _declined() -> int:
-    """The user said no: nothing was done, which is Docker's exit code 1."""
-    return diagnostics.FAILED
+    """The user said no: nothing was done, and nothing failed."""
+    return 0
 
 
 CONTAINERS = Command(usage="[OPTIONS]", run=_containers, flags=(_filter('"until=<timestamp>"'), _FORCE))
@@ -142,17 +164,24 @@ VOLUMES = Command(
         _FORCE,
     ),
 )
+NETWORKS = Command(usage="[OPTIONS]", run=_networks, flags=(_filter('"until=<timestamp>"'), _FORCE))
 BUILDER = Command(
     usage="[OPTIONS]",
     run=_builder,
-    flags=(switch("all", "Remove all unused build cache, not just dangling ones", "a"), _FORCE),
+    flags=(
+        switch("all", "Remove all unused build cache, not just dangling ones", "a"),
+        _filter('"until=24h"'),
+        _FORCE,
+    ),
 )
 SYSTEM = Command(
     usage="[OPTIONS]",
     run=_system,
     flags=(
         switch("all", "Remove all unused images not just dangling ones", "a"),
+        _filter('"label=<key>=<value>"'),
         _FORCE,
         switch("volumes", "Prune anonymous volumes"),
     ),
+    check=_check_system,
 )
