@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -10,12 +11,10 @@ import msgspec
 from engine import loop
 from engine.containers.folding import current, seen
 from engine.containers.parts import Parts
-from engine.containers.supervision import ask, restarting, settle
+from engine.containers.supervision import ask, restarting
 from engine.errors import Conflict, InvalidInput, NotFound
 from engine.events import ignore_progress
 from engine.records import Pruned
-from engine.runtime.claim import claimed, until_claimable
-from engine.shim.lock import lock_holder
 from engine.store.container_records import RUNNING
 
 if TYPE_CHECKING:
@@ -44,7 +43,6 @@ if TYPE_CHECKING:
     from engine.store.database import Database
     from engine.store.journal import Journal
 
-_CLAIM_SECONDS = 10.0
 _EVERY_STATUS = ("status", "exited")
 
 
@@ -257,37 +255,21 @@ class Containers:
             raise InvalidInput("", "Renaming a container with the same name as its current name")
         await creation.require_free(self._parts, new)
         self._parts.records.rename(container.id, new)
+        if container.state.running:
+            with suppress(Conflict):  # it has ended meanwhile
+                await ask(self._parts, container, {"op": "rename", "name": new})
         renamed = msgspec.structs.replace(container, name=new)
         self._parts.announce("rename", renamed, oldName=f"/{container.name}")
 
     async def remove(self, reference: str, options: RemoveContainerOptions) -> None:
         """Remove the container; a running one only with ``force``, which kills it."""
-        from engine.containers import stopping
+        from engine.containers import removal
 
-        container = await self.get(reference)
-        while True:
-            if container.state.running:
-                if not options.force:
-                    raise _running(container)
-                await stopping.force_end(self._parts, container)
-            try:
-                await self._delete(container, volumes=options.volumes or container.options.auto_remove)
-            except BlockingIOError:  # it is being started, or removed: what becomes of that decides
-                await until_claimable(self._paths.container(container.id), _CLAIM_SECONDS)
-                container = await self._unless_removed(container)
-            else:
-                return
-
-    async def _unless_removed(self, container: Container) -> Container:
-        """The container as it is now; Conflict if another process has just removed it."""
-        try:
-            return await self.get(container.id)
-        except NotFound as error:
-            reason = f"removal of container {container.name} is already in progress"
-            raise Conflict("container", container.name, reason) from error
+        await removal.remove(self._parts, reference, options)
 
     async def prune(self, options: PruneOptions) -> Pruned:
         """Remove all containers that do not run and fit the filters (until, label)."""
+        from engine.containers import removal
         from engine.runtime.filters import check_prune_filters, is_pruned
 
         check_prune_filters(options.filters)
@@ -298,7 +280,7 @@ class Containers:
                 continue  # the last: it has ended, and what it held could not be given back
             if is_pruned(fresh.container, options.filters, now):
                 try:
-                    reclaimed += await self._delete(fresh.container, volumes=False)
+                    reclaimed += await removal.remove_stopped(self._parts, fresh.container, volumes=False)
                 except (BlockingIOError, Conflict):
                     continue  # somebody starts it, or removes it
                 removed.append(fresh.container.id)
@@ -339,21 +321,6 @@ class Containers:
 
         return await snapshots.diff(self._parts, reference)
 
-    async def _delete(self, container: Container, *, volumes: bool) -> int:
-        """Bytes freed; BlockingIOError while another process starts or removes it."""
-        from engine.containers.deletion import delete_container
-
-        await settle(self._parts, container)
-        folder = self._paths.container(container.id)
-        await until_claimable(folder, _CLAIM_SECONDS)
-        try:
-            with claimed(folder):
-                if lock_holder(self._paths.container_lock(container.id)):
-                    raise _running(container)  # somebody has started it meanwhile
-                return await delete_container(self._parts, container, volumes=volumes)
-        except FileNotFoundError:  # it was --rm, or somebody else was faster: what is left is the record
-            return await delete_container(self._parts, container, volumes=volumes)
-
     def _ancestors(self, references: tuple[str, ...]) -> frozenset[str]:
         found: set[str] = set()
         for reference in references:
@@ -365,15 +332,3 @@ class Containers:
             if image.chain_ids:
                 found |= self._parts.records.images_with_layer(image.chain_ids[-1])
         return frozenset(found)
-
-
-def _running(container: Container) -> Conflict:
-    state = container.state.status
-    advice = "unpause and then stop" if state == "paused" else "stop"
-    return Conflict(
-        "container",
-        container.name,
-        f'cannot remove container "/{container.name}": container is {state}: '
-        f"{advice} the container before removing or force remove",
-        remedy=f"tuidock stop {container.name}, or tuidock rm -f {container.name}",
-    )

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from engine.containers.folding import current
 from engine.containers.supervision import GONE, not_running, restarting
 from engine.errors import Conflict, InvalidInput
+from engine.records import Execution
 from engine.runtime.config import override_env, process_env
-from engine.runtime.dialing import attached
+from engine.runtime.dialing import attached, request
 from engine.runtime.identity import container_hostname
 from engine.runtime.naming import new_id
 
@@ -37,13 +40,43 @@ async def attach(parts: Parts, reference: str, options: AttachOptions) -> Sessio
     if not container.state.running:
         raise not_running(container, "You cannot attach to a stopped container, start it first")
     stdin = options.stdin and container.options.stdin_open
-    body = {"op": "attach", "stdin": stdin, "replay": options.replay}
+    body = {"op": "attach", "stdin": stdin, "replay": options.replay, "size": options.size}
     try:
         session = await attached(parts.paths.container_socket(container.id), body)
     except GONE as error:
         raise not_running(container, "You cannot attach to a stopped container, start it first") from error
     parts.announce("attach", container)
     return session
+
+
+async def executions(parts: Parts, reference: str) -> tuple[Execution, ...]:
+    """The exec sessions of the container: those that run, and the last that have ended."""
+    container = (await current(parts, reference)).container
+    if not container.state.running:
+        return ()
+    try:
+        told = await request(parts.paths.container_socket(container.id), {"op": "exec_list"})
+    except GONE:
+        return ()
+    return tuple(msgspec.convert(one, Execution) for one in told)
+
+
+async def attach_execution(parts: Parts, reference: str, exec_id: str, options: AttachOptions) -> Session:
+    """A session on an exec session, one of any number; of an ended one its last words."""
+    container = (await current(parts, reference)).container
+    if not container.state.running:
+        raise not_running(container, f"container {container.id} is not running")
+    body = {
+        "op": "exec_attach",
+        "exec_id": exec_id,
+        "stdin": options.stdin,
+        "replay": options.replay,
+        "size": options.size,
+    }
+    try:
+        return await attached(parts.paths.container_socket(container.id), body)
+    except GONE as error:
+        raise not_running(container, f"container {container.id} is not running") from error
 
 
 async def execute(parts: Parts, reference: str, options: ExecOptions) -> Session | None:

@@ -160,10 +160,14 @@ class StartOptions(Options, frozen=True, kw_only=True):
 
 
 class AttachOptions(Options, frozen=True, kw_only=True):
-    """``replay`` sends what the log already holds first (as ``attach --logs`` of the API)."""
+    """``replay`` first sends what was written before (as ``attach --logs`` of the API): all, or the last bytes.
+
+    ``size`` is (rows, columns) of the terminal that attaches; the last to say its size wins.
+    """
 
     stdin: bool = True
-    replay: bool = False
+    replay: bool | int = False
+    size: tuple[int, int] | None = None
 
 
 class ExecOptions(Options, frozen=True, kw_only=True):

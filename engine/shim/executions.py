@@ -109,9 +109,10 @@ class Executions:
             for session in (*self._ended, *self._live)
             if str(session.told["id"]).startswith(start) and session.told["pid"]
         ]
-        if len(found) != 1:
-            name = f"No such exec instance: {start}" if not found else f"more than one exec instance: {start}"
-            raise Refusal(wire.failure("NotFound", kind="exec instance", name=start, message=name))
+        if len(found) > 1:
+            raise refuse("exec", f"more than one exec instance begins with {start}")
+        if not found:
+            raise Refusal(wire.failure("NotFound", kind="exec instance", name=start))
         return found[0]
 
     def _on_word(self, session: _Session, _events: int) -> None:

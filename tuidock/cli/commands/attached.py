@@ -73,6 +73,8 @@ async def _attach(engine: Engine, invocation: Invocation) -> int:
         raise Conflict("container", container.name, reason)
     if container.state.status == "paused":
         raise Conflict("container", container.name, "cannot attach to a paused container, unpause it first")
+    if "exec" in invocation.given:
+        return await _attach_execution(engine, container, invocation)
     stdin = not invocation.switch("no-stdin") and container.options.stdin_open
     how = _attachment(engine, container, invocation, stdin=stdin, proxy=invocation.switch("sig-proxy"))
     problem = check_terminal(tty=how.tty, stdin=how.stdin)
@@ -84,6 +86,18 @@ async def _attach(engine: Engine, invocation: Invocation) -> int:
         # two sizes, so that a full-screen program notices a change and paints itself again
         await session.resize(size[0] + 1, size[1])
         await session.resize(*size)
+    return await _stay(session, how)
+
+
+async def _attach_execution(engine: Engine, container: Container, invocation: Invocation) -> int:
+    """One more client of an exec session: it sees the last output again, and what comes."""
+    options = AttachOptions(stdin=not invocation.switch("no-stdin"), replay=True, size=terminal.size())
+    session = await engine.containers.attach_execution(container.id, invocation.text("exec"), options)
+    problem = check_terminal(tty=session.tty, stdin=options.stdin)
+    if problem:
+        session.close()
+        return diagnostics.problem(problem)
+    how = Attachment(tty=session.tty, stdin=options.stdin, keys=invocation.text("detach-keys"))
     return await _stay(session, how)
 
 
@@ -165,7 +179,12 @@ START = Command(
 ATTACH = Command(
     usage="[OPTIONS] CONTAINER",
     run=_attach,
-    flags=(DETACH_KEYS, switch("no-stdin", "Do not attach STDIN"), _SIG_PROXY),
+    flags=(
+        DETACH_KEYS,
+        text("exec", "Attach to this exec session (see: container execs)"),
+        switch("no-stdin", "Do not attach STDIN"),
+        _SIG_PROXY,
+    ),
     fewest=1,
     most=1,
 )
