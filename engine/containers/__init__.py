@@ -293,11 +293,14 @@ class Containers:
 
         return await snapshots.commit(self._parts, reference, options)
 
-    async def export(self, reference: str, fd: int) -> None:
-        """Write the container's whole tree as one tar to the descriptor."""
+    async def export(self, reference: str, fd: int | None, path: str | None = None) -> None:
+        """Write the container's whole tree as one tar to a descriptor, or a file that appears when complete."""
         from engine.containers import snapshots
+        from engine.store.outgoing import output
 
-        await snapshots.export(self._parts, reference, fd)
+        container = await self.get(reference)
+        with output(path, fd) as descriptor:
+            await snapshots.export(self._parts, container.id, descriptor)
 
     async def copy_from(
         self, reference: str, options: CopyFromOptions, progress: Progress = ignore_progress

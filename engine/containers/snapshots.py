@@ -35,7 +35,8 @@ async def commit(parts: Parts, reference: str, options: CommitOptions) -> Image:
     pauses = options.pause and row.container.state.status == "running"
     async with paused(parts, row.container) if pauses else nullcontext():
         image_id = await _put(parts, row, config, options)
-    parts.announce("commit", row.container, comment=options.message, imageID=image_id)
+    told = {"comment": options.message, "imageID": image_id, "imageRef": options.reference or ""}
+    parts.announce("commit", row.container, **told)
     return parts.images.get(image_id)
 
 

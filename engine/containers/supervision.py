@@ -5,6 +5,7 @@ A supervisor that is gone has a container that is gone: that is an answer, not a
 
 from __future__ import annotations
 
+import time
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ from engine.errors import Conflict, RuntimeFailure
 from engine.options import EventFilter
 from engine.runtime.claim import until_claimable
 from engine.runtime.dialing import attached, request
-from engine.runtime.facts import LOST
+from engine.runtime.facts import LOST, read_state
 from engine.shim.lock import lock_holder
 
 if TYPE_CHECKING:
@@ -55,9 +56,16 @@ async def paused(parts: Parts, container: Container) -> AsyncIterator[None]:
 
 
 async def settle(parts: Parts, container: Container) -> None:
-    """Wait for the supervisor of a container that does not run any more: it may still be cleaning up."""
-    if not container.state.running and lock_holder(parts.paths.container_lock(container.id)):
-        await wait_end(parts, container, _SETTLE_SECONDS)
+    """Wait for the supervisor of a container that does not run: it cleans up, or it is still starting it."""
+    end = time.monotonic() + _SETTLE_SECONDS
+    while not container.state.running and lock_holder(parts.paths.container_lock(container.id)):
+        state = read_state(parts.paths.container_state(container.id))
+        if time.monotonic() > end or (state is not None and state.status != "exited"):
+            return
+        await loop.begin()
+        import asyncio
+
+        await asyncio.sleep(_STEP)
 
 
 async def wait_end(parts: Parts, container: Container, seconds: float | None) -> int | None:

@@ -85,6 +85,7 @@ def container_bundle(paths: Paths, container: Container, around: Surroundings) -
         "name": container.name,
         **_locations(paths, container_id),
         "event_attributes": event_attributes(container),
+        "companions": companions(container, around.attachment),
         "step": False,
         "tty": options.tty,
         "stdin_open": options.stdin_open,
@@ -217,6 +218,33 @@ def engine_files(paths: Paths, container_id: str) -> dict[str, str]:
         "/etc/hostname": paths.container_hostname(container_id),
         "/etc/hosts": paths.container_hosts(container_id),
     }
+
+
+def companions(container: Container, attachment: Attachment) -> dict[str, list[dict[str, Any]]]:
+    """What the journal says of networks and volumes when the container starts and when it has ended."""
+    held = {"container": container.id}
+    told: dict[str, list[dict[str, Any]]] = {"start": [], "end": []}
+    for endpoint in attachment.endpoints:
+        if not endpoint.network_id:
+            continue  # none, or the host's
+        shown = {**held, "name": endpoint.network, "type": "bridge"}
+        one = {"type": "network", "id": endpoint.network_id, "attributes": shown}
+        told["start"].append({**one, "action": "connect"})
+        told["end"].append({**one, "action": "disconnect"})
+    for mount in container.mounts:
+        if mount.type != "volume":
+            continue
+        one = {"type": "volume", "id": mount.name}
+        unmounted = {**held, "driver": "local"}
+        mounted = {
+            **unmounted,
+            "destination": mount.target,
+            "propagation": "",
+            "read/write": "false" if mount.read_only else "true",
+        }
+        told["start"].append({**one, "action": "mount", "attributes": mounted})
+        told["end"].append({**one, "action": "unmount", "attributes": unmounted})
+    return told
 
 
 def layer_trees(paths: Paths, chain_ids: Sequence[str]) -> tuple[str, ...]:

@@ -84,6 +84,7 @@ class Container:
         self.started_at = time_ns()
         if not self.step:
             self.write_state("running")
+            state.append_companions(self.bundle, "start")
             state.append_event(self.bundle, "start")  # here, so that no "die" can come before it
 
     def claim(self) -> None:

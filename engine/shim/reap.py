@@ -51,6 +51,7 @@ def _bury(bundle: dict) -> list[str]:  # type: ignore[type-arg]
         state.write_facts(bundle["state_path"], facts, durable=True)
         if not ended:
             _tell(bundle, "die", exitCode=str(_DIED))
+            _tell_companions(bundle)
     if bundle.get("auto_remove") and (facts or recorded):
         for path in bundle.get("remove_paths", ()):
             if path != bundle["run_dir"]:
@@ -64,6 +65,13 @@ def _tell(bundle: dict, action: str, **attributes: str) -> None:  # type: ignore
         state.append_event(bundle, action, **attributes)
     except OSError:
         pass  # a full disk: what is left is cleaned up all the same
+
+
+def _tell_companions(bundle: dict) -> None:  # type: ignore[type-arg]
+    try:
+        state.append_companions(bundle, "end")
+    except OSError:
+        pass  # as above
 
 
 def _kill_init(facts: dict) -> None:  # type: ignore[type-arg]

@@ -137,6 +137,7 @@ class Runs:
     def _tell_die(self) -> None:
         lasted, code = str(int(self._seconds())), str(self.exit_code)
         state.append_event(self._container.bundle, "die", execDuration=lasted, exitCode=code)
+        state.append_companions(self._container.bundle, "end")
 
     def _seconds(self) -> float:
         return (self._container.finished_at - self._container.started_at) / _SECOND

@@ -285,6 +285,12 @@ class Supervisor:
         cgroup.change(container.cgroup, request["writes"], container.stage, live=not self._runs.resting)
         return {}
 
+    def _op_rename(self, _client: Client, request: dict) -> dict:  # type: ignore[type-arg]
+        self._bundle["name"] = request["name"]
+        self._bundle.setdefault("event_attributes", {})["name"] = request["name"]
+        state.write_json(f"{self._bundle['run_dir']}/bundle.json", self._bundle, durable=False)
+        return {}
+
     def _op_keep(self, _client: Client, _request: dict) -> dict:  # type: ignore[type-arg]
         """A --rm container is about to be restarted: it must not be removed when it ends this time."""
         self._bundle["auto_remove"] = False
@@ -351,6 +357,7 @@ _OPERATIONS = {
     "limit": Supervisor._op_limit,  # noqa: SLF001
     "pause": Supervisor._op_pause,  # noqa: SLF001
     "policy": Supervisor._op_policy,  # noqa: SLF001
+    "rename": Supervisor._op_rename,  # noqa: SLF001
     "resize": Supervisor._op_resize,  # noqa: SLF001
     "signal": Supervisor._op_signal,  # noqa: SLF001
     "status": Supervisor._op_status,  # noqa: SLF001

@@ -30,6 +30,7 @@ before its answer has come.
     {"op": "policy", "restart": {…}}    another restart policy from now on
     {"op": "resize", "size"}, {"op": "unpause"}, {"op": "status"}
     {"op": "pause", "held": bool}       held: only as long as this connection is open
+    {"op": "rename", "name": text}      what events and refusals call it from now on
     {"op": "keep"}                      forget auto_remove: the container is being restarted
 
 Files. ``bundle.json`` is all that a supervisor needs, written into the run folder by the one that holds the
