@@ -16,6 +16,7 @@
     │   └── CommandNotExecutable          exit code 126
     ├── NetworkFailure(operation, reason) netlink, addresses or ports
     ├── StoreFailure(path, reason)        disk full, unreadable record, newer schema
+    ├── OutputFailed(reason, closed)      the receiver of an archive is full, or has gone
     └── PermissionRequired(operation)     needs root (or a capability) that is not there
 
 Every error carries fields, a one-line ``str()`` that names the thing and what was wrong, and a
@@ -185,6 +186,15 @@ class StoreFailure(EngineError):
         super().__init__(f"{path}: {reason}", remedy=remedy)
         self.path = path
         self.reason = reason
+
+
+class OutputFailed(EngineError):
+    """An archive could not be written where the caller wanted it; ``closed``: its reader has gone."""
+
+    def __init__(self, reason: str, *, closed: bool = False, remedy: str = "") -> None:
+        super().__init__(f"write the archive: {reason}", remedy=remedy)
+        self.reason = reason
+        self.closed = closed
 
 
 class PermissionRequired(EngineError):

@@ -174,6 +174,8 @@ class Images:
         from engine.build.edits import apply_changes
 
         config = apply_changes(ContainerConfig(), options.changes)
+        if options.platform:
+            platform.parse(options.platform)
         names = [options.reference] if options.reference else []
         for name in names:
             references.parse(name)  # before the work, not after it
@@ -186,7 +188,7 @@ class Images:
                 chain_id, diff_id = await self._intake.take_root(
                     source, folder, progress, _descriptors(options.fd)
                 )
-                image = _made(config, diff_id, created_by="", comment=comment)
+                image = _made(config, diff_id, created_by="", comment=comment, wanted=options.platform)
                 image_id = self._records.put_image(image, [chain_id], names)
         return self._stored(image_id, "import", progress)
 
@@ -282,9 +284,11 @@ class Images:
             self._tell("delete", deleted, deleted)
 
 
-def _made(config: ContainerConfig, diff_id: str, *, created_by: str, comment: str) -> ImageConfig:
-    """The config of an image of one layer that is made here and now."""
-    created, here = to_rfc3339(time.time_ns()), platform.host()
+def _made(
+    config: ContainerConfig, diff_id: str, *, created_by: str, comment: str, wanted: str | None = None
+) -> ImageConfig:
+    """The config of an image of one layer that is made here and now, for this machine unless ``wanted``."""
+    created, here = to_rfc3339(time.time_ns()), platform.parse(wanted) if wanted else platform.host()
     return ImageConfig(
         architecture=here.architecture,
         variant=here.variant,

@@ -22,8 +22,9 @@ from engine.archive.layout import (
     DockerManifestEntry,
     blob_member,
 )
-from engine.layer.compression import compressed, decompressed
+from engine.layer.compression import NONE, compressed, decompressed
 from engine.layer.diff import write_layer_tar
+from engine.layer.sink import written
 from engine.layer.tree import storage_errors
 from engine.oci.digest import sha256
 from engine.oci.manifest import (
@@ -49,14 +50,16 @@ def write_archive(arguments: dict[str, Any], fds: list[int]) -> None:
     […], "layers": […]}``, a layer ``{"diff_id", "tree": folder}`` or ``{"diff_id", "blob": path,
     "digest", "media_type"}``. Raises StoreFailure.
     """
-    with storage_errors("archive"), os.fdopen(os.dup(fds[0]), "wb") as out:
-        stream = compressed(out, arguments["compression"])
+    with storage_errors("archive"), written(fds[0]) as out:
+        plain = arguments["compression"] == NONE
+        stream = out if plain else compressed(out, arguments["compression"])
         with tarfile.open(fileobj=stream, mode="w|", format=tarfile.PAX_FORMAT) as archive:
             writer = _ArchiveWriter(archive, arguments["staging"], docker=arguments["format"] == "docker")
             for image in arguments["images"]:
                 writer.add_image(image)
             writer.finish()
-        stream.close()
+        if not plain:
+            stream.close()
 
 
 class _ArchiveWriter:

@@ -263,6 +263,8 @@ class Containers:
 
     async def remove(self, reference: str, options: RemoveContainerOptions) -> None:
         """Remove the container; a running one only with ``force``, which kills it."""
+        if not reference:
+            raise InvalidInput("", "container name cannot be empty")
         from engine.containers import removal
 
         await removal.remove(self._parts, reference, options)
@@ -294,7 +296,7 @@ class Containers:
         return await snapshots.commit(self._parts, reference, options)
 
     async def export(self, reference: str, fd: int | None, path: str | None = None) -> None:
-        """Write the container's whole tree as one tar to a descriptor, or a file that appears when complete."""
+        """Write the container's tree as one tar to a descriptor, or a file that appears when complete."""
         from engine.containers import snapshots
         from engine.store.outgoing import output
 

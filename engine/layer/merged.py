@@ -11,6 +11,7 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from engine.layer.diff import walk
+from engine.layer.sink import written
 from engine.layer.tar_writer import TreeTarWriter
 from engine.layer.tree import OPEN_FOLDER, raise_open_files, storage_errors
 from engine.layer.whiteout import is_opaque, is_whiteout
@@ -25,7 +26,7 @@ def export(arguments: dict[str, Any], fds: list[int]) -> None:
     """Worker: write the directories ``trees`` (top first), merged, as one plain tar to ``fds[0]``."""
     raise_open_files()
     trees = arguments["trees"]
-    with open(fds[0], "wb", closefd=False) as out, storage_errors(trees[0]), _opened(trees) as roots:
+    with written(fds[0]) as out, storage_errors(trees[0]), _opened(trees) as roots:
         writer = TreeTarWriter(out)
         writer.add(roots[0], b".", b".", os.fstat(roots[0]))
         _write_folder(writer, roots, b"")

@@ -107,6 +107,7 @@ class ImportOptions(Options, frozen=True, kw_only=True):
     reference: str | None = None
     message: str = ""
     changes: tuple[str, ...] = ()
+    platform: str | None = None
 
 
 class RemoveImageOptions(Options, frozen=True, kw_only=True):

@@ -147,6 +147,8 @@ class CreateOptions(Options, frozen=True, kw_only=True):
     log_driver: str = ""
     """json-file or local (both are the engine's own files) or none; "" is local."""
     log_opts: dict[str, str] = {}
+    attach: tuple[str, ...] = ("stderr", "stdout")
+    """The streams that the front end meant to be attached to: for ``inspect`` alone."""
     stdin_once: bool = True
     """The process's input ends with the first client that has typed into it (Docker: ``run -i`` without -d)."""
     platform: str | None = None

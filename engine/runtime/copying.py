@@ -18,6 +18,7 @@ from engine.layer import copy_paths
 from engine.layer.compression import Decompressed
 from engine.layer.copy_paths import Destination, Source
 from engine.layer.live import LiveTree
+from engine.layer.sink import written
 from engine.layer.tar_reader import TarReader
 from engine.layer.tar_sparse import SparseTarWriter
 from engine.layer.tar_writer import TreeTarWriter
@@ -47,7 +48,7 @@ def copy_from(arguments: dict[str, Any], fds: list[int]) -> dict[str, Any]:
     path = copy_paths.inside(_text(arguments["path"]))
     source = _container_source(scope, path, arguments)
     if not arguments["target"]:
-        with open(fds[0], "wb", buffering=0, closefd=False) as out:
+        with written(fds[0]) as out:
             counted = Counted(out)
             _pack(TreeTarWriter(cast("BinaryIO", counted)), scope, source.path, _archive_name(source))
         return {"size": counted.size}

@@ -90,14 +90,13 @@ def _state(container: Container) -> dict[str, Any]:
 
 def _config(container: Container) -> dict[str, Any]:
     config, options = container.config, container.options
-    attached = not options.stdin_open
     shown: dict[str, Any] = {
         "Hostname": config.hostname or container.id[:12],
         "Domainname": container.options.domainname,
         "User": config.user,
-        "AttachStdin": options.stdin_open,
-        "AttachStdout": attached,
-        "AttachStderr": attached,
+        "AttachStdin": "stdin" in options.attach,
+        "AttachStdout": "stdout" in options.attach,
+        "AttachStderr": "stderr" in options.attach,
         "Tty": options.tty,
         "OpenStdin": options.stdin_open,
         "StdinOnce": options.stdin_once,

@@ -15,6 +15,7 @@ from engine.errors import (
     CommandNotFound,
     DockerfileSyntaxError,
     EngineError,
+    OutputFailed,
 )
 from tuidock.cli.command import PROGRAM, CannotStart, SpecError
 
@@ -90,6 +91,8 @@ def problem(message: str, code: int = FAILED) -> int:
 
 def engine_error(error: EngineError, command: Command | None = None) -> int:
     """Explain ``error`` with its remedy; returns the exit code for ``command``."""
+    if isinstance(error, OutputFailed) and error.closed:
+        return PIPE_CLOSED  # as who is ended by SIGPIPE: silently
     line(f"{PROGRAM}: {error}")
     if isinstance(error, DockerfileSyntaxError) and error.source:
         line(error.caret())

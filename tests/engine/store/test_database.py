@@ -12,7 +12,7 @@ from engine.store.schema import MIGRATIONS
 
 
 def insert(connection: sqlite3.Connection, name: str) -> None:
-    connection.execute("INSERT INTO volume VALUES (?, 0, 0, x'7b7d')", (name,))
+    connection.execute("INSERT INTO volume VALUES (?, 0, 0, x'7b7d', x'7b7d')", (name,))
 
 
 def test_a_new_database_has_the_newest_schema(tmp_path):

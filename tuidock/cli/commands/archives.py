@@ -83,6 +83,7 @@ async def _import(engine: Engine, invocation: Invocation) -> int:
         reference=reference[0] if reference else None,
         message=invocation.text("message"),
         changes=invocation.many("change"),
+        platform=invocation.filled("platform"),
     )
     async with reporting("quiet") as progress:
         image = await engine.images.import_(options, progress)
@@ -91,21 +92,8 @@ async def _import(engine: Engine, invocation: Invocation) -> int:
 
 
 async def _export(engine: Engine, invocation: Invocation) -> int:
-    name, path = invocation.arguments[0], invocation.optional("output")
-    if path is None:
-        await engine.containers.export(name, _STDOUT)
-        return 0
-    # beside its final name first: a failed export leaves no half archive under it
-    staging = f"{path}.{os.getpid()}.tmp"
-    descriptor = os.open(staging, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    try:
-        await engine.containers.export(name, descriptor)
-        os.rename(staging, path)
-    except BaseException:
-        os.unlink(staging)
-        raise
-    finally:
-        os.close(descriptor)
+    path = invocation.optional("output")
+    await engine.containers.export(invocation.arguments[0], _STDOUT if path is None else None, path)
     return 0
 
 
@@ -143,6 +131,7 @@ IMPORT = Command(
     flags=(
         many("change", "Apply Dockerfile instruction to the created image", "c"),
         text("message", "Set commit message for imported image", "m"),
+        text("platform", "Set the platform of the image"),
     ),
     fewest=1,
     most=2,

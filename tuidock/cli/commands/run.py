@@ -72,15 +72,22 @@ def _check_run(invocation: Invocation) -> None:
 
 
 async def _create(engine: Engine, invocation: Invocation) -> int:
-    container = await _created(engine, invocation, _with_input(create_options(invocation), attached=True))
+    if problem := _id_file_problem(invocation):
+        return diagnostics.problem(problem)
+    streams = {"stdout", "stderr"} | ({"stdin"} if invocation.switch("interactive") else set())
+    container = await _created(engine, invocation, _with_streams(create_options(invocation), streams))
     output.line(container.id)
     return 0
 
 
 async def _run(engine: Engine, invocation: Invocation) -> int:
     how = _attachment(invocation)
-    attached = how.stdin and not invocation.switch("detach")
-    options = _with_input(create_options(invocation), attached=attached)
+    streams = how.streams | ({"stdin"} if how.stdin else set())
+    options = _with_streams(
+        create_options(invocation), set() if invocation.switch("detach") else set(streams)
+    )
+    if problem := _id_file_problem(invocation):
+        return diagnostics.problem(problem, diagnostics.NOT_FOUND)
     if not invocation.switch("detach"):
         problem = check_terminal(tty=how.tty, stdin=how.stdin)
         if problem:
@@ -93,9 +100,18 @@ async def _run(engine: Engine, invocation: Invocation) -> int:
         raise
 
 
-def _with_input(options: CreateOptions, *, attached: bool) -> CreateOptions:
+def _with_streams(options: CreateOptions, streams: set[str]) -> CreateOptions:
     """As Docker: with -i and not -d the container's input ends with who types into it."""
-    return msgspec.structs.replace(options, stdin_once=attached and options.stdin_open)
+    once = "stdin" in streams and options.stdin_open
+    return msgspec.structs.replace(options, stdin_once=once, attach=tuple(sorted(streams)))
+
+
+def _id_file_problem(invocation: Invocation) -> str:
+    """Why the id could not be written where it is wanted, in Docker's words."""
+    path = invocation.text("cidfile")
+    if not path or os.path.isdir(os.path.dirname(os.path.abspath(path))):
+        return ""
+    return f"failed to create the container ID file: open {path}: no such file or directory"
 
 
 async def _start(engine: Engine, invocation: Invocation, container: Container, how: Attachment) -> int:

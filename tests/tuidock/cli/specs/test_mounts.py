@@ -4,6 +4,11 @@ from engine.options import MountSpec
 from tuidock.cli.specs import mounts
 
 
+_RPRIVATE = (
+    "option 'bind-recursive=readonly' requires 'bind-propagation=rprivate' to be specified in conjunction"
+)
+
+
 def test_a_bind_makes_its_missing_source():
     assert mounts.volume("/a:/b") == MountSpec(
         type="bind", source="/a", target="/b", create_source=True, short=True
@@ -81,8 +86,7 @@ def test_a_quoted_field_may_hold_commas():
         ),
         (
             "type=bind,src=/,target=/a,ro,bind-recursive=readonly",
-            "option 'bind-recursive=readonly' requires 'bind-propagation=rprivate' to be specified in"
-            + " conjunction",
+            _RPRIVATE,
         ),
         ("type=tmpfs,target=/a,tmpfs-size=x", "invalid value for tmpfs-size: x"),
     ],
