@@ -233,7 +233,10 @@ def fork_into(flags: int) -> int:
     """
     python = ctypes.pythonapi
     python.PyOS_BeforeFork()
-    pid = int(python.syscall(_NR_CLONE, ctypes.c_ulong(flags | signal.SIGCHLD), None, None, None, None))
+    # One that keeps the interpreter's lock, which the child could not take again.
+    call = ctypes.PyDLL(None, use_errno=True).syscall
+    call.restype = ctypes.c_long
+    pid = int(call(_NR_CLONE, ctypes.c_ulong(flags | signal.SIGCHLD), None, None, None, None))
     number = ctypes.get_errno()
     if pid == 0:
         python.PyOS_AfterFork_Child()

@@ -89,9 +89,10 @@ def _rows(path: str, fields: int) -> Iterator[list[str]]:
         return
     finally:
         os.close(root)
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        os.close(fd)
+        return
     with os.fdopen(fd, "rb") as file:
-        if not stat.S_ISREG(os.fstat(fd).st_mode):
-            return
         left = _LIMIT
         while left > 0 and (line := file.readline(left)):
             left -= len(line)
