@@ -11,7 +11,7 @@ when it makes it. They are looked up, in the caller's network namespace, just be
 
 from __future__ import annotations
 
-import base64
+import binascii
 import errno
 import os
 import socket
@@ -103,7 +103,7 @@ def _send_one(opened: socket.socket, item: dict) -> None:  # type: ignore[type-a
 
 def _completed(item: dict) -> bytearray:  # type: ignore[type-arg]  # JSON
     """The item's datagram with the interface indexes in it."""
-    message = bytearray(base64.b64decode(item["message"]))
+    message = bytearray(binascii.a2b_base64(item["message"]))
     for offset, name in item.get("indexes", ()):
         try:
             index = socket.if_nametoindex(name)

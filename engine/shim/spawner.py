@@ -51,7 +51,7 @@ def main(socket_fd: int, *, again: bool = False) -> None:
         interpreter.execute_clone(socket_fd)
     import gc
 
-    gc.disable()
+    gc.enable()  # if it is not executed again, it has the front end's setting
     from engine.shim import linux, supervisor, worker
 
     handlers = {"supervise": supervisor.main, "work": worker.main, "session": worker.session_main}
@@ -64,7 +64,6 @@ def main(socket_fd: int, *, again: bool = False) -> None:
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # children are reaped by the kernel
     gc.collect()
     gc.freeze()  # a collection in a child would touch, and so copy, every shared page
-    gc.enable()
     connection = socket.socket(fileno=socket_fd)
     spare: socket.socket | None = None
     while True:
