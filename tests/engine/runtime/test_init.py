@@ -9,7 +9,8 @@ import subprocess
 
 import pytest
 
-from engine.runtime.init import find_init, is_own, own_init, program
+from engine.runtime.init import find_init, is_own, own_init
+from engine.runtime.init_program import program
 from engine.runtime.machine_code import ARCHITECTURES, executable
 
 _EMULATORS = {"aarch64": "qemu-aarch64-static", "x86_64": "qemu-x86_64-static"}
