@@ -63,7 +63,10 @@ def execute(process: dict, stage: Stage, confined: Filter, *, alive: int, first:
 def _enter_directory(cwd: str, stage: Stage, *, make: bool) -> None:
     stage("changing to the working directory", cwd)
     root = os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    folder = beneath.make(root, cwd, directory=True) if make else beneath.resolve(root, cwd)
+    try:
+        folder = beneath.make(root, cwd, directory=True) if make else beneath.resolve(root, cwd)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, cwd) from error  # by which call is of no interest
     os.fchdir(folder)
     os.close(folder)
     os.close(root)
