@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+
+_SIZE = 1 << 18
+"""Bytes that a process may be ahead of who reads it: it is woken the less, and both processors are used."""
 
 
 def open_pipes(*, stdin: bool) -> tuple[list[int], int, dict[int, int]]:
@@ -20,6 +24,14 @@ def open_pipes(*, stdin: bool) -> tuple[list[int], int, dict[int, int]]:
     for stream in (1, 2):
         read, write = os.pipe()
         os.set_blocking(read, False)
+        _widen(read)
         outputs[read] = stream
         streams.append(write)
     return streams, ours, outputs
+
+
+def _widen(pipe: int) -> None:
+    try:
+        fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _SIZE)
+    except OSError:
+        pass  # over the limit of pipe-max-size, or of what its user has already: see pipe(7)
