@@ -95,6 +95,31 @@ def chroot_out_of_chroot() -> str:
     os._exit(0 if os.path.samestat(own, os.stat("/")) else 1)
 
 
+def release_agent_from_a_user_namespace() -> str:
+    """CVE-2022-0492: the hierarchies mounted again by the root of a user namespace, who may not set it either."""
+    read_end, write_end = os.pipe()
+    pid = os.fork()
+    if pid:
+        os.close(write_end)
+        os.waitpid(pid, 0)
+        with os.fdopen(read_end) as file:
+            return file.read()
+    outcome = checked(libc.unshare(0x10000000 | 0x00020000 | 0x02000000))
+    for hierarchy in ("memory", "rdma", "pids") if outcome == "OUT" else ():
+        folder = f"/dev/shm/{hierarchy}"
+        try:
+            os.mkdir(folder)
+            outcome = checked(libc.mount(b"cgroup", folder.encode(), b"cgroup", 0, hierarchy.encode()))
+            if outcome == "OUT":
+                outcome = written(f"{folder}/release_agent", b"/tmp/x")()
+        except OSError as error:
+            outcome = errno.errorcode[error.errno or 0]
+        if outcome == "OUT":
+            break
+    os.write(write_end, outcome.encode())
+    os._exit(0)
+
+
 def handle_of_the_hosts_root() -> str:
     """The "shocker": a file handle of inode 2 or 128, opened on a mount that is a file system of the host."""
     for inode in (2, 128):
@@ -144,13 +169,14 @@ ATTEMPTS: dict[str, Callable[[], str]] = {
     "uevent_helper": written("/sys/kernel/uevent_helper", b"/tmp/x"),
     "power": written("/sys/power/state", b"x"),
     "release_agent": written("/sys/fs/cgroup/memory/release_agent", b"/tmp/x"),
+    "release_agent_userns": release_agent_from_a_user_namespace,
     "notify_on_release": written("/sys/fs/cgroup/memory/notify_on_release"),
     "cgroup_remount": mounted("none", "/sys/fs/cgroup/memory", "none", REMOUNT_BIND),
-    "cgroup_mount": mounted("none", "/mnt", "cgroup"),
+    "cgroup_mount": mounted("none", "/tmp", "cgroup"),
     "cgroup_leave": written("/sys/fs/cgroup/memory/cgroup.procs", b"0"),
     "proc_remount": mounted("none", "/proc/sys", "none", REMOUNT_BIND),
-    "proc_mount": mounted("proc", "/mnt", "proc"),
-    "unmask": lambda: checked(libc.umount2(b"/proc/kcore", 2)),
+    "proc_mount": mounted("proc", "/tmp", "proc"),
+    "unmask": lambda: checked(libc.umount2(b"/proc/keys", 2)),
     "kcore": read("/proc/kcore"),
     "keys": read("/proc/keys"),
     "timer_list": read("/proc/timer_list"),
