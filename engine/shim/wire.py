@@ -22,8 +22,11 @@ STDIN_END, RESIZE ([rows, columns]) and DETACHED from the client, STDOUT, STDERR
 ({"exit_code", "again": whether another run follows}) to it. Nothing may be sent after an exec's REQUEST
 before its answer has come.
 
-    {"version": 1, "op": "attach", "stdin": bool, "replay": bool, "size": [rows, columns]}
+    {"version": 1, "op": "attach", "stdin": bool, "replay": bool or bytes, "size": [rows, columns]}
     {"op": "exec", "tty", "size", "stdin", "detach", and the fields of a process, over exec_defaults}
+                "exec_id" names it; RESULT {"pid", "tty", "exec_id"}. It outlives its clients
+    {"op": "exec_attach", "exec_id": a unique prefix, and the fields of attach}
+    {"op": "exec_list"}                 [{"id", "args", "tty", …, "pid", "clients", "exit_code": or null}]
     {"op": "wait"}                      EXIT when this run of the container is over
     {"op": "signal", "signal": number,  to init; "stopped": the user sent it, "cancel": and means the end,
      "stopped": bool, "cancel": bool}   so that no policy starts it again
@@ -65,7 +68,8 @@ REPORT = 5
 
 LOG_RECORD = struct.Struct("<QQIB3x")
 """One record of log.idx: time (ns since the epoch), offset in log, length in bytes, stream (1 stdout,
-2 stderr); 24 bytes. Both files only grow; a record is appended after the bytes that it describes."""
+2 stderr); 24 bytes. Both files only grow; a record is appended after the bytes that it describes. Rotation
+gives both another name (log.1 and log.idx.1 are the newest old ones), see ``engine.shim.log``."""
 
 MAX_FRAME = 64 * 1024 * 1024
 """A longer body is refused: the other side does not speak this protocol."""

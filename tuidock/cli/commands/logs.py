@@ -30,14 +30,16 @@ def _tail(value: str) -> int | None:
 
 
 class Stamper:
-    """Puts the time before every line; a line that comes in pieces keeps the time of its first."""
+    """Puts time and details before every line; a line that comes in pieces keeps the time of its first."""
 
-    def __init__(self) -> None:
+    def __init__(self, details: bytes = b"", *, timed: bool = True) -> None:
         self._inside_line: dict[str, bool] = {}
+        self._details = details
+        self._timed = timed
 
     def stamped(self, chunk: LogChunk) -> bytes:
         """The chunk's bytes with a stamp at every line that begins in it."""
-        stamp = f"{rfc3339_nano(chunk.time)} ".encode()
+        stamp = (f"{rfc3339_nano(chunk.time)} ".encode() if self._timed else b"") + self._details
         pieces: list[bytes] = []
         inside = self._inside_line.get(chunk.stream, False)
         for line in _lines(chunk.content):
@@ -60,11 +62,20 @@ async def _logs(engine: Engine, invocation: Invocation) -> int:
         since=invocation.value("since") if "since" in invocation.given else None,
         until=invocation.value("until") if "until" in invocation.given else None,
     )
-    stamper = Stamper() if invocation.switch("timestamps") else None
+    stamper = await _stamper(engine, invocation)
     async for chunk in engine.containers.logs(invocation.arguments[0], options):
         content = stamper.stamped(chunk) if stamper else chunk.content
         (diagnostics.write if chunk.stream == "stderr" else output.write)(content)
     return 0
+
+
+async def _stamper(engine: Engine, invocation: Invocation) -> Stamper | None:
+    timed, detailed = invocation.switch("timestamps"), invocation.switch("details")
+    if not detailed:
+        return Stamper() if timed else None
+    from tuidock.cli.log_details import details
+
+    return Stamper(details(await engine.containers.get(invocation.arguments[0])), timed=timed)
 
 
 _SINCE = 'timestamp (e.g. "2013-01-02T13:23:37Z") or relative (e.g. "42m" for 42 minutes)'
@@ -73,6 +84,7 @@ LOGS = Command(
     usage="[OPTIONS] CONTAINER",
     run=_logs,
     flags=(
+        switch("details", "Show extra details provided to logs"),
         switch("follow", "Follow log output", "f"),
         text("since", f"Show logs since a {_SINCE}", convert=point_in_time),
         text(

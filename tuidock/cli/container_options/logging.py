@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from tuidock.cli import listing
 from tuidock.cli.flags import many, text
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ FLAGS = (
 def given(invocation: Invocation) -> dict[str, Any]:
     """The fields of CreateOptions that these flags set."""
     pairs = (option.partition("=") for option in invocation.many("log-opt"))
-    return {
-        "log_driver": invocation.text("log-driver"),
-        "log_opts": {name: value for name, _, value in pairs},
-    }
+    options = {name: value for name, _, value in pairs}
+    if "tag" in options:
+        listing.check_format(options["tag"])
+    return {"log_driver": invocation.text("log-driver"), "log_opts": options}
