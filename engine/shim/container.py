@@ -84,8 +84,15 @@ class Container:
         self.started_at = time_ns()
         if not self.step:
             self.write_state("running")
+            self._tell_start()  # here, so that no "die" can come before it
+
+    def _tell_start(self) -> None:
+        try:
             state.append_companions(self.bundle, "start")
-            state.append_event(self.bundle, "start")  # here, so that no "die" can come before it
+            state.append_event(self.bundle, "start")
+        except OSError:
+            if not self.restart_count:  # a disk that has become full ends no container
+                raise
 
     def claim(self) -> None:
         """The lock, then what only its holder may write: the bundle for who cleans up, the socket."""
@@ -263,6 +270,9 @@ class Container:
             except (ProcessLookupError, ChildProcessError):
                 pass
             self.pid = 0
+        if self.pidfd >= 0:
+            os.close(self.pidfd)
+            self.pidfd = -1
         self.kill_all()
         self.release()
 
