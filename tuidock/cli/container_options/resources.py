@@ -24,7 +24,6 @@ CHANGEABLE = (
         "blkio-weight",
         "Block IO (relative weight), between 10 and 1000, or 0 to disable",
         kind="uint16",
-        default="0",
         convert=limits.uint16,
     ),
     number("cpu-period", "Limit CPU CFS (Completely Fair Scheduler) period"),
@@ -111,7 +110,7 @@ def changeable(invocation: Invocation) -> dict[str, Any]:
         "cpu_realtime_runtime": value("cpu-rt-runtime") or 0,
         "cpuset_cpus": invocation.text("cpuset-cpus"),
         "cpuset_mems": invocation.text("cpuset-mems"),
-        "blkio_weight": int(value("blkio-weight")),
+        "blkio_weight": value("blkio-weight") or 0,
     }
 
 
