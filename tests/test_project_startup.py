@@ -87,3 +87,9 @@ def test_a_run_imports_nothing_heavy_and_no_worker_s_code(engine, busybox_image,
     modules = modules_of(engine.paths, tmp_path, "run", "--rm", "--network", network, "busybox", "true")
     rooms = {"engine.layer", "engine.build", "engine.dockerfile", "engine.archive", "engine.shim.supervisor"}
     assert (_HEAVY | rooms | {"hashlib", "ctypes"}) & modules == set()
+
+
+@pytest.mark.root
+def test_a_list_forgets_what_removed_itself_without_a_loop(engine, busybox_image, tmp_path):
+    modules_of(engine.paths, tmp_path, "run", "--rm", "--network", "none", "busybox", "true")
+    assert _LOOP & modules_of(engine.paths, tmp_path, "ps", "-a") == set()

@@ -24,9 +24,25 @@ async def delete_container(
     parts: Parts, container: Container, *, volumes: bool | None = None, announce: bool = True
 ) -> int:
     """Remove the container; ``volumes`` (default: as for --rm) removes its anonymous ones. Bytes freed."""
+    if os.path.lexists(parts.paths.container(container.id)):
+        deleted, freed = await _delete_folder(parts, container)
+    elif os.path.isdir(run := parts.paths.container_run(container.id)):
+        deleted = parts.records.delete(container.id)
+        freed = await parts.launcher.work(_REMOVE, {"paths": [run]})
+    else:  # its supervisor has removed it: what is left is the record, and needs no worker
+        deleted, freed = parts.records.delete(container.id), 0
+    if deleted and announce:
+        parts.announce("destroy", container)
+    if container.options.auto_remove if volumes is None else volumes:
+        freed += await delete_anonymous_volumes(parts, container)
+    return int(freed)
+
+
+async def _delete_folder(parts: Parts, container: Container) -> tuple[bool, int]:
+    """Whether the record was still there, and the bytes freed."""
     paths = parts.paths
     with staging(paths) as folder:
-        with suppress(FileNotFoundError):  # never made, or removed by its supervisor
+        with suppress(FileNotFoundError):  # somebody else is faster
             os.rename(paths.container(container.id), f"{folder}/container")
         run = paths.container_run(container.id)
         doomed = {"paths": [folder, run] if os.path.isdir(run) else [folder]}
@@ -38,11 +54,7 @@ async def delete_container(
             deleted = parts.records.delete(container.id)
         else:
             freed = await parts.launcher.work(_REMOVE, doomed)
-    if deleted and announce:
-        parts.announce("destroy", container)
-    if container.options.auto_remove if volumes is None else volumes:
-        freed += await delete_anonymous_volumes(parts, container)
-    return int(freed)
+    return deleted, int(freed)
 
 
 async def delete_anonymous_volumes(parts: Parts, container: Container) -> int:
