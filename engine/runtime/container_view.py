@@ -27,8 +27,20 @@ _MOST_LINKS = 255
 class Scope:
     """The root of a container, or of the host, as an open directory."""
 
-    def __init__(self, root: int) -> None:
+    def __init__(self, root: int, users: int = -1) -> None:
         self.root = root
+        self._users = users
+
+    def become_root(self) -> None:
+        """Be the container's root, where its users are not the host's: owners are those that it sees.
+
+        For good: this process has no right on the host any more.
+        """
+        if self._users >= 0:
+            linux.setns(self._users, linux.CLONE_NEWUSER)
+            os.setgroups([])
+            os.setresgid(0, 0, 0)
+            os.setresuid(0, 0, 0)
 
     def open(self, path: str, flags: int = os.O_PATH) -> int:
         """A descriptor of ``path``, links followed inside the root; raises OSError."""
@@ -70,7 +82,7 @@ def open_container(view: dict[str, Any], *, writable: bool) -> Scope:
     Without ``writable`` nothing that is done to a stopped container's root is kept.
     """
     if view.get("pid"):
-        return Scope(_running_root(view))
+        return _running(view)
     stage = Stage("mounting the container")
     private_mounts()
     mounts = view["mounts"]
@@ -82,11 +94,13 @@ def open_container(view: dict[str, Any], *, writable: bool) -> Scope:
     return Scope(root)
 
 
-def _running_root(view: dict[str, Any]) -> int:
+def _running(view: dict[str, Any]) -> Scope:
+    process = f"/proc/{view['pid']}"
     try:
-        root = os.open(f"/proc/{view['pid']}/root", _ROOT)
+        root, users = os.open(f"{process}/root", _ROOT), os.open(f"{process}/ns/user", os.O_RDONLY)
         if process_start_time(view["pid"]) == view["start_time"]:
-            return root
+            own = os.path.samestat(os.fstat(users), os.stat("/proc/self/ns/user"))
+            return Scope(root, -1 if own else users)
     except (FileNotFoundError, ProcessLookupError):
         pass
     raise Conflict("container", view["name"], "the container has ended meanwhile", remedy="try again")

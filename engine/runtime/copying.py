@@ -77,9 +77,12 @@ def copy_to(arguments: dict[str, Any], fds: list[int]) -> dict[str, Any]:
     tree = _extraction_point(scope, folder, arguments)
     if not arguments["source"]:
         with open(os.dup(fds[0]), "rb", buffering=0) as plain:
+            scope.become_root()
             return {"size": _unpack(plain, tree)}
     here = Scope(os.open("/", _FOLDER))
-    return _through_pipe(lambda out: _pack(SparseTarWriter(out), here, local.path, name), tree)
+    return _through_pipe(
+        lambda out: _pack(SparseTarWriter(out), here, local.path, name), tree, scope.become_root
+    )
 
 
 def local_source(path: str, *, follow: bool) -> Source:
@@ -218,6 +221,7 @@ class Counted(io.RawIOBase):
 
 
 def _pack(writer: TreeTarWriter, scope: Scope, path: str, name: str) -> None:
+    scope.become_root()
     write_resource(writer, scope, path, os.fsencode(name))
     writer.finish()
 
@@ -239,8 +243,10 @@ def _unpack(raw: BinaryIO | io.RawIOBase, tree: LiveTree) -> int:
     return counted.size
 
 
-def _through_pipe(pack: Callable[[BinaryIO], None], tree: LiveTree) -> dict[str, Any]:
-    """Another process packs into a pipe, and this one fills ``tree`` from it."""
+def _through_pipe(
+    pack: Callable[[BinaryIO], None], tree: LiveTree, become: Callable[[], None] | None = None
+) -> dict[str, Any]:
+    """Another process packs into a pipe, and this one fills ``tree`` from it, after ``become``."""
 
     def write(descriptor: int) -> None:
         try:
@@ -252,6 +258,8 @@ def _through_pipe(pack: Callable[[BinaryIO], None], tree: LiveTree) -> dict[str,
             raise _failure(error) from error
 
     writer = Writer(write)
+    if become is not None:
+        become()
     failure: EngineError | None = None
     size = 0
     try:

@@ -15,7 +15,7 @@ import socket
 from engine.shim import linux, peers, sandbox, state, terminal, wire
 from engine.shim.loop import IN, READ_SIZE, Client, Input, Loop
 from engine.shim.output import KINDS, SCROLLBACK, Output
-from engine.shim.pipes import open_pipes
+from engine.shim.pipes import give_streams, open_pipes
 from engine.shim.refusal import Refusal, Stage
 from engine.shim.scrollback import Scrollback
 
@@ -109,10 +109,7 @@ class Execution:
         if not tty:
             stdin = bool(self._request.get("stdin")) and not self._request.get("detach")
             streams, self._input, self._outputs = open_pipes(stdin=stdin)
-        if self._bundle.get("userns"):
-            from engine.shim import userns  # imported already by the supervisor that forked us
-
-            userns.give_streams(self._bundle, streams)
+        give_streams(self._bundle, streams)
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         if "pid" in peers.names_of(self._bundle):
             stage("joining the container's processes")

@@ -14,7 +14,7 @@ from functools import partial
 
 from engine.shim import health, linux, peers, sandbox
 from engine.shim.loop import IN, Loop, Timer
-from engine.shim.pipes import open_pipes
+from engine.shim.pipes import give_streams, open_pipes
 
 TYPE_CHECKING = False  # importing typing would cost every container half a megabyte
 if TYPE_CHECKING:
@@ -47,6 +47,7 @@ class Probe:
         self._error: str | None = None
         self._timer: Timer | None = None
         streams, _, outputs = open_pipes(stdin=False)
+        give_streams(bundle, streams)
         self._outputs = list(outputs)
         self._channel, theirs = socket.socketpair(
             socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_NONBLOCK

@@ -149,6 +149,7 @@ def _take_root() -> None:
     os.setgroups([])
     os.setresgid(0, 0, 0)
     os.setresuid(0, 0, 0)
+    linux.prctl(linux.PR_SET_DUMPABLE, 0)  # new credentials have set it to what fs.suid_dumpable says
 
 
 def _set_up_root(bundle: dict, channel: socket.socket, stage: Stage) -> None:  # type: ignore[type-arg]

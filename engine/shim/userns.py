@@ -13,9 +13,9 @@ import json
 import os
 import resource
 import socket
-import stat
 
 from engine.shim import cgroup, linux, rootfs, wire
+from engine.shim.pipes import give_streams, root_of
 from engine.shim.refusal import Stage, refuse
 
 _REMEDY = "Use Linux 5.19 or newer with ext4, xfs, btrfs or tmpfs below the root, or run without --userns."
@@ -51,14 +51,6 @@ def admit(bundle: dict, pid: int, channel: socket.socket, streams: list[int], st
     _, status = os.waitpid(child, 0)
     if os.waitstatus_to_exitcode(status) > 1:
         raise refuse("preparing mounts", "the process that does it was killed")
-
-
-def give_streams(bundle: dict, streams: list[int]) -> None:  # type: ignore[type-arg]
-    """Let the container open its pipes again (/dev/stdout); a /dev/null among them is the host's own."""
-    owner = _root_of(bundle)
-    for fd in streams:
-        if stat.S_ISFIFO(os.fstat(fd).st_mode):
-            os.fchown(fd, owner, owner)
 
 
 def _prepare(bundle: dict, pid: int, channel: socket.socket) -> None:  # type: ignore[type-arg]
@@ -109,7 +101,7 @@ def _root(bundle: dict, namespace: int, stage: Stage) -> int:  # type: ignore[ty
         linux.move_mount(clone, target)
         os.close(target)
         os.close(clone)
-    _write_as(_root_of(bundle))
+    _write_as(root_of(bundle))
     try:
         path = rootfs.mount_overlay(tree, stage)
     except OSError as error:
@@ -150,8 +142,3 @@ def _set_limits(process: dict, pid: int, stage: Stage) -> None:  # type: ignore[
         soft, own = resource.prlimit(pid, number)
         if own != resource.RLIM_INFINITY and (hard == resource.RLIM_INFINITY or hard > own):
             resource.prlimit(pid, number, (soft, hard))
-
-
-def _root_of(bundle: dict) -> int:  # type: ignore[type-arg]
-    """The host's id of the namespace's root."""
-    return next(int(outside - inside) for inside, outside, size in bundle["userns"]["map"] if inside == 0)

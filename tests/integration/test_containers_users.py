@@ -11,7 +11,15 @@ import pytest
 
 from engine.engine import Engine
 from engine.errors import EngineError, InvalidInput
-from engine.options import AttachOptions, CommitOptions, ExecOptions, MountSpec, RemoveContainerOptions
+from engine.options import (
+    AttachOptions,
+    CommitOptions,
+    CopyFromOptions,
+    CopyToOptions,
+    ExecOptions,
+    MountSpec,
+    RemoveContainerOptions,
+)
 from tests.support.containers import everything, run, sh, started
 
 pytestmark = [pytest.mark.root, pytest.mark.usefixtures("busybox_image")]
@@ -128,6 +136,21 @@ async def test_an_exec_is_inside_too(engine):
     assert found[2] == found[3]
 
 
+async def test_what_is_copied_in_and_out_has_the_owners_of_the_inside(engine, tmp_path):
+    """While it runs; a stopped one is like any other, because nothing on disk is shifted."""
+    (tmp_path / "note").write_text("hello\n")
+    os.chown(tmp_path / "note", 7, 8)
+    script = "echo x > /own; chown 1000:1001 /own; touch /ready; sleep 60"
+    container = await started(engine, sh(script, userns="auto"))
+    await said(engine, container.id, "until [ -e /ready ]; do :; done")
+    await engine.containers.copy_to(container.id, CopyToOptions(path="/note", source=str(tmp_path / "note")))
+    assert (await said(engine, container.id, "stat -c %u:%g /note; cat /note"))[0] == ["7:8", "hello"]
+    wanted = CopyFromOptions(path="/own", target=str(tmp_path / "own"), archive=True)
+    await engine.containers.copy_from(container.id, wanted)
+    status = os.stat(tmp_path / "own")
+    assert (status.st_uid, status.st_gid) == (1000, 1001)
+
+
 async def test_a_terminal_and_an_init_work_inside(engine):
     container = await started(engine, sh("test -c /dev/console && sleep 60", userns="auto", tty=True))
     assert (await said(engine, container.id, "tty; stat -c %u $(tty)", tty=True))[0] == ["/dev/pts/1", "0"]
@@ -157,17 +180,15 @@ async def test_the_network_is_the_containers(engine):
     ) == ["0\t65535"]
 
 
-@pytest.mark.parametrize(
-    ("options", "words"),
-    [
+async def test_what_needs_the_hosts_root_is_refused(engine):
+    """In Docker's words, where it has some."""
+    for options, words in (
         ({"privileged": True}, "privileged mode is incompatible with user namespaces"),
         ({"network": "host"}, "cannot share the host's network namespace when user namespaces are enabled"),
         ({"pid": "host"}, "cannot share the host PID namespace when user namespaces are enabled"),
         ({"ipc": "host"}, "cannot share another's ipc namespace"),
         ({"userns": "nonsense"}, "invalid USER mode"),
         ({"userns": "auto:size=4294967295"}, "no 4294967295 ids are free"),
-    ],
-)
-async def test_what_needs_the_hosts_root_is_refused(engine, options, words):
-    with pytest.raises(InvalidInput, match=words):
-        await engine.containers.create(sh("true", **{"userns": "auto", **options}))
+    ):
+        with pytest.raises(InvalidInput, match=words):
+            await engine.containers.create(sh("true", **{"userns": "auto", **options}))
