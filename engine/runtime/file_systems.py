@@ -18,7 +18,7 @@ _OPPOSITES = (
     ("atime", "noatime"), ("diratime", "nodiratime"), ("strictatime", "relatime"),
 )  # fmt: skip
 _FLAGS = frozenset({word for pair in _OPPOSITES for word in pair} | {"dirsync"})
-_DEFAULTS = frozenset({"rw", "async", "atime", "diratime"})
+_DEFAULTS = frozenset({"rw", "exec", "suid", "dev", "async", "atime", "diratime"})
 """What a mount is without being told."""
 _PROPAGATIONS = frozenset({"private", "rprivate", "shared", "rshared", "slave", "rslave"})
 _TMPFS_VALUES = frozenset({"size", "mode", "uid", "gid", "nr_inodes", "nr_blocks", "mpol"})
@@ -36,7 +36,7 @@ def tmpfs_options(options: Iterable[str], before: Iterable[str] = ()) -> tuple[t
     for name, value in values.items():
         form = _OCTAL if name == "mode" else _SIZE
         if name not in _TMPFS_VALUES or (name != "mpol" and not form.match(value)):
-            raise InvalidInput("", f'invalid tmpfs option "{name}={value}"' if value else f'"{name}"')
+            raise InvalidInput("", f'invalid tmpfs option "{name}{"=" if value else ""}{value}"')
     return flags, ",".join(f"{name}={value}" for name, value in values.items())
 
 

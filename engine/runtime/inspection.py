@@ -50,7 +50,9 @@ def inspect_container(paths: Paths, container: Container, platform: str = "linux
                 "WorkDir": paths.container_work(container.id),
             },
         },
-        "Mounts": [_mount(mount) for mount in container.mounts],
+        "Mounts": [
+            _mount(mount) for mount in container.mounts if not (mount.type == "tmpfs" and mount.short)
+        ],
         "Config": _config(container),
         "NetworkSettings": _network_settings(container),
     }

@@ -9,7 +9,7 @@ import tarfile
 
 import pytest
 
-from engine.errors import Conflict, InvalidArchive, InvalidInput, NotFound, StoreFailure
+from engine.errors import Conflict, InvalidArchive, InvalidInput, NotFound, OutputFailed, StoreFailure
 from engine.events import ImageStored, LayerProgress, Message, ignore_progress
 from engine.images import Images
 from engine.options import (
@@ -322,6 +322,6 @@ class TestFullDisk:
     async def test_a_save_is_refused_and_leaves_no_file(self, images, big_tar, small_disk):
         await imported(images, big_tar)
         options = SaveOptions(references=("app:1",), path=f"{small_disk}/saved.tar")
-        with pytest.raises(StoreFailure, match="No space left"):
+        with pytest.raises(OutputFailed, match="no space left"):
             await images.save(options, ignore_progress)
         assert os.listdir(small_disk) == []
