@@ -28,11 +28,10 @@ from engine.runtime.init import find_init
 from engine.runtime.initlayer import make_container_folder
 from engine.runtime.log_config import check_log
 from engine.runtime.mountpoints import make_bind_sources, make_volume_folder
-from engine.runtime.namespaces import PEER, check_modes
+from engine.runtime.namespaces import PEER, check_modes, has_own_users
 from engine.runtime.naming import check_name, new_id, random_name
 from engine.runtime.seccomp import check_profile
 from engine.runtime.supervision import check_health, check_restart
-from engine.runtime.userns import check_userns
 from engine.store.locks import staging, store_failure
 
 if TYPE_CHECKING:
@@ -108,7 +107,10 @@ async def _check(parts: Parts, options: CreateOptions, config: ContainerConfig) 
     capability_names(options.cap_add, options.cap_drop, privileged=options.privileged)
     check_profile(options.seccomp)
     check_modes(options)
-    check_userns(options)
+    if has_own_users(options):
+        from engine.runtime.userns import check_userns
+
+        check_userns(options)
     check_confinement(options)
     if options.devices or options.device_cgroup_rules:
         from engine.runtime.devices import check_devices  # few containers have any

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from engine.runtime import userns
+from engine.runtime.namespaces import has_own_users
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,10 +27,12 @@ _FILES = ("/etc/subuid", "/etc/subgid")
 @contextmanager
 def with_id_map(parts: Parts, container: Container) -> Iterator[Container]:
     """``container`` with its map, to be recorded within the block; as it is without a user namespace."""
-    mode = container.options.userns
-    if not userns.is_mapped(container.options):
+    if not has_own_users(container.options):
         yield container
         return
+    from engine.runtime import userns  # which few containers ask for
+
+    mode = container.options.userns
     size = userns.auto_size(mode)
     if not size:
         yield _mapped(container, userns.explicit_map(mode))

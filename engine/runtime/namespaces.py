@@ -74,6 +74,11 @@ def check_modes(options: CreateOptions) -> None:
             raise InvalidInput("", f"conflicting options: {field} and the network mode")
 
 
+def has_own_users(options: CreateOptions) -> bool:
+    """Whether the container gets a user namespace."""
+    return options.userns not in {"", "host"}
+
+
 def namespaces_plan(
     options: CreateOptions, peers: Mapping[str, Container], attachment: Attachment
 ) -> Namespaces:

@@ -33,15 +33,8 @@ _MOST_LINES = 340
 _FIELDS = 3
 
 
-def is_mapped(options: CreateOptions) -> bool:
-    """Whether the container gets a user namespace."""
-    return options.userns not in {"", "host"}
-
-
 def check_userns(options: CreateOptions) -> None:
     """InvalidInput for a mode there is not, or one beside options that need the host's root."""
-    if not is_mapped(options):
-        return
     if not _AUTO.match(options.userns):
         explicit_map(options.userns)
     elif auto_size(options.userns) < 1:
