@@ -31,6 +31,9 @@ _STARTING = frozenset(
 )
 """What only the start of a container needs."""
 
+_BEGUN = frozenset({"engine/build/workbench.py"})
+"""Where a loop runs because whoever calls, the build, has begun it."""
+
 
 def modules_of(paths, tmp_path, *arguments: str) -> set[str]:
     """The modules that a command has imported when it ends."""
@@ -42,6 +45,22 @@ def modules_of(paths, tmp_path, *arguments: str) -> set[str]:
     )
     assert run.returncode == 0, run.stderr
     return set(json.loads(report.read_text()))
+
+
+def test_whoever_uses_asyncio_sees_to_a_loop_first():
+    """A verb of the command line may come there without one: see ``engine.loop``."""
+    top = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    offenders = []
+    for folder in ("engine", "tuidock/cli"):
+        for parent, _, names in os.walk(f"{top}/{folder}"):
+            for name in names:
+                path = os.path.relpath(f"{parent}/{name}", top)
+                if name.endswith(".py") and path not in _BEGUN:
+                    with open(f"{top}/{path}", encoding="utf-8") as file:
+                        text = file.read()
+                    if "await asyncio." in text and ".begin()" not in text and ".begun()" not in text:
+                        offenders.append(path)
+    assert offenders == []
 
 
 @pytest.mark.root

@@ -6,13 +6,13 @@ that nobody starts or removes it meanwhile; to look at it, it is mounted beside.
 
 from __future__ import annotations
 
-import asyncio
 import os
 from contextlib import asynccontextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from engine import loop
 from engine.containers.creation import make_folders
 from engine.containers.folding import current
 from engine.containers.supervision import settle
@@ -113,6 +113,9 @@ async def _held(parts: Parts, row: Row, reference: str) -> AsyncIterator[Row]:
     except FileNotFoundError as error:
         raise NotFound("container", reference) from error
     while not row.container.state.pid:  # its supervisor is still starting it
+        await loop.begin()
+        import asyncio
+
         await asyncio.sleep(_STEP)
         row = await current(parts, row.container.id)
     yield row
