@@ -9,7 +9,7 @@ from engine.options import LogOptions
 from tuidock.cli import diagnostics, output
 from tuidock.cli.command import Command, Invocation
 from tuidock.cli.flags import switch, text
-from tuidock.cli.specs import instants, scalars
+from tuidock.cli.specs import instants
 from tuidock.cli.units import rfc3339_nano
 
 if TYPE_CHECKING:
@@ -23,10 +23,8 @@ def point_in_time(value: str) -> int:
 
 
 def _tail(value: str) -> int | None:
-    if value == "all":
-        return None
-    lines = scalars.integer(value)
-    return None if lines < 0 else lines
+    """As Docker: what is no number of lines means all."""
+    return int(value) if value.isascii() and value.isdecimal() else None
 
 
 class Stamper:
