@@ -49,13 +49,15 @@ _CHANGES = (Cmd, Entrypoint, Env, Expose, Healthcheck, Label, Onbuild, StopSigna
 
 def apply_changes(config: ContainerConfig, changes: Iterable[str]) -> ContainerConfig:
     """``config`` after the instructions in ``changes``, as Docker's --change: only some are allowed."""
+    cmd_is_set = False
     for change in changes:
         instruction = parse_instruction(change, "--change")
         if not isinstance(instruction, _CHANGES):
             word = change.split(maxsplit=1)[0].upper()
             raise InvalidInput("--change", f"{word} is not a valid change command")
         instruction = expanded(instruction, environment_of(config.env), "\\")
-        config = edited(config, instruction, cmd_is_set=True)
+        cmd_is_set = cmd_is_set or isinstance(instruction, Cmd)
+        config = edited(config, instruction, cmd_is_set=cmd_is_set)
     return config
 
 

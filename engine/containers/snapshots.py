@@ -106,7 +106,7 @@ def _document(
     created = to_rfc3339(time.time_ns())
     step = History(
         created=created,
-        created_by=" ".join(container.command_line),
+        created_by=" ".join(container.config.cmd),
         author=options.author,
         comment=options.message,
     )

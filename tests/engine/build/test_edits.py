@@ -16,9 +16,12 @@ def test_changes_are_instructions() -> None:
     )
 
 
-def test_a_change_keeps_the_command_when_it_sets_the_entrypoint() -> None:
-    config = apply_changes(ContainerConfig(cmd=("x",)), ['ENTRYPOINT ["y"]'])
-    assert (config.entrypoint, config.cmd) == (("y",), ("x",))
+def test_a_new_entrypoint_drops_the_command_unless_that_is_changed_too() -> None:
+    old = ContainerConfig(cmd=("x",))
+    config = apply_changes(old, ['ENTRYPOINT ["y"]'])
+    assert (config.entrypoint, config.cmd) == (("y",), ())
+    config = apply_changes(old, ['CMD ["z"]', 'ENTRYPOINT ["y"]'])
+    assert (config.entrypoint, config.cmd) == (("y",), ("z",))
 
 
 @pytest.mark.parametrize("change", ["RUN x", "FROM y", "COPY a b"])
