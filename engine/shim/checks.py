@@ -77,9 +77,9 @@ class Checks:
 
     def _take(self, exit_code: int, output: str) -> None:
         health, container = self._health, self._container
-        if health is None:
-            return
         self._probe = None
+        if health is None or self._has_ended():
+            return  # what dies with the container says nothing of its health
         if exit_code >= 0:
             self._tell("exec_die", execID=self._id, exitCode=str(exit_code))
         result = {"start": self._begun, "end": time_ns(), "exit_code": exit_code, "output": output}
@@ -93,6 +93,9 @@ class Checks:
             self._tell(f"health_status: {health.status}")
         self._timer = None
         self.start()
+
+    def _has_ended(self) -> bool:
+        return os.waitid(os.P_PIDFD, self._container.pidfd, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
 
     def _tell(self, action: str, **attributes: str) -> None:
         try:

@@ -41,8 +41,10 @@ async def test_it_goes_from_starting_to_unhealthy_to_healthy(engine):
     well = await health(engine, container, lambda now: now.status == "healthy")
     assert (well.failing_streak, well.log[-1].exit_code, well.log[-1].output) == (0, 0, "look\n")
     assert all(one.start < one.end for one in well.log)
-    told = [event.action for event in await events(engine, container, "health_status")]
-    assert told == ["health_status: unhealthy", "health_status: healthy"]
+    async with asyncio.timeout(10):  # the fact comes before the news
+        while len(told := await events(engine, container, "health_status")) < 2:
+            await asyncio.sleep(0.01)
+    assert [event.action for event in told] == ["health_status: unhealthy", "health_status: healthy"]
 
 
 async def test_a_check_is_told_of_as_an_exec_session(engine):
