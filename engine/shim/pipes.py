@@ -6,6 +6,8 @@ import fcntl
 import os
 import stat
 
+from engine.shim import linux
+
 _SIZE = 1 << 18
 """Bytes that a process may be ahead of who reads it: it is woken the less, and both processors are used."""
 
@@ -20,7 +22,7 @@ def open_pipes(*, stdin: bool) -> tuple[list[int], int, dict[int, int]]:
         theirs, ours = os.pipe()
         os.set_blocking(ours, False)
     else:
-        theirs = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+        theirs = _open_null()
     streams, outputs = [theirs], dict[int, int]()
     for stream in (1, 2):
         read, write = os.pipe()
@@ -29,6 +31,21 @@ def open_pipes(*, stdin: bool) -> tuple[list[int], int, dict[int, int]]:
         outputs[read] = stream
         streams.append(write)
     return streams, ours, outputs
+
+
+def _open_null() -> int:
+    """The host's null device for a container: through a mount of its own, which is read-only.
+
+    Or root in there could change mode and owner of the host's /dev/null by the descriptor that it has.
+    """
+    try:
+        clone = linux.open_tree(linux.AT_FDCWD, os.devnull, linux.OPEN_TREE_CLONE)
+    except PermissionError:  # whoever may not do that cannot change the device either
+        return os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+    linux.mount_setattr(clone, attr_set=linux.MOUNT_ATTR_RDONLY, recursive=False)
+    null = os.open(f"/proc/self/fd/{clone}", os.O_RDONLY | os.O_CLOEXEC)
+    os.close(clone)
+    return null
 
 
 def _widen(pipe: int) -> None:
@@ -41,7 +58,7 @@ def _widen(pipe: int) -> None:
 def give_streams(bundle: dict, streams: list[int]) -> None:  # type: ignore[type-arg]  # JSON
     """Let a container in a user namespace open its pipes again (/dev/stdout).
 
-    A /dev/null among them is the host's own, and stays that.
+    The null device among them is the host's own, and stays that.
     """
     if not bundle.get("userns"):
         return

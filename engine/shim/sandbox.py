@@ -19,9 +19,22 @@ import json
 import os
 import signal
 import socket
+import stat
 import struct
 
-from engine.shim import cgroup, linux, netlink_send, peers, process, rootfs, sealing, seccomp, terminal, wire
+from engine.shim import (
+    beneath,
+    cgroup,
+    linux,
+    netlink_send,
+    peers,
+    process,
+    rootfs,
+    sealing,
+    seccomp,
+    terminal,
+    wire,
+)
 from engine.shim.refusal import Refusal, Stage
 
 _SIOCGIFFLAGS, _SIOCSIFFLAGS = 0x8913, 0x8914
@@ -223,6 +236,7 @@ def _set_streams(
     if not bundle.get("tty"):
         for standard, fd in enumerate(streams):
             os.dup2(fd, standard)
+        _take_null()
         return
     stage("opening a terminal", "/dev/pts/ptmx")
     master, slave = terminal.open_terminal(size)
@@ -231,6 +245,29 @@ def _set_streams(
     socket.send_fds(channel, [b'{"at": "terminal"}'], [master, slave])
     os.close(master)
     terminal.take_terminal(slave)
+
+
+def _take_null() -> None:
+    """Read from the container's own null device instead of the host's, if it has one.
+
+    Only so has the descriptor a name in there; else it stays the host's, by a mount that is read-only.
+    """
+    given = os.fstat(0)
+    if given.st_rdev != sealing.NULL:
+        return
+    root = os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        # Whatever else a container has put there must not be waited for.
+        own = beneath.resolve(root, os.devnull, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY, links=False)
+    except OSError:
+        return
+    finally:
+        os.close(root)
+    found = os.fstat(own)
+    if stat.S_ISCHR(found.st_mode) and found.st_rdev == sealing.NULL and found.st_dev != given.st_dev:
+        os.set_blocking(own, True)
+        os.dup2(own, 0)
+    os.close(own)
 
 
 def _keep_only(*descriptors: int) -> None:

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from engine.shim.refusal import Stage
 
 PROC_SUPER_MAGIC = 0x9FA0
-_NULL = os.makedev(1, 3)
+NULL = os.makedev(1, 3)
+"""The number of the null device."""
 _COVER_FLAGS = linux.MS_RDONLY | linux.MS_NOSUID | linux.MS_NODEV | linux.MS_NOEXEC
 
 
@@ -27,7 +28,7 @@ def clone_null() -> int:
     """A detached, read-only clone of the host's /dev/null, made while the host's root is still there."""
     clone = linux.open_tree(linux.AT_FDCWD, os.devnull, linux.OPEN_TREE_CLONE)
     status = os.fstat(clone)
-    if not stat.S_ISCHR(status.st_mode) or status.st_rdev != _NULL:
+    if not stat.S_ISCHR(status.st_mode) or status.st_rdev != NULL:
         raise refuse("hiding the kernel's files", "the host's /dev/null is no null device", path=os.devnull)
     # Read-only: its mode and owner are the host's, not the container's to change; data still goes in.
     private = linux.MS_PRIVATE

@@ -11,7 +11,7 @@ import pytest
 
 from engine.engine import Engine
 from engine.errors import EngineError, RuntimeFailure
-from engine.options import CopyFromOptions, CopyToOptions, DeviceSpec, ExecOptions, MountSpec
+from engine.options import AttachOptions, CopyFromOptions, CopyToOptions, DeviceSpec, ExecOptions, MountSpec
 from engine.runtime.mounts import MASKED_PATHS
 from tests.support import escapes_program
 from tests.support.containers import everything, run, sh, started
@@ -156,6 +156,20 @@ async def test_the_mask_itself_cannot_be_changed(engine):
     assert code != 0
     assert err.count(b"Read-only") == 2
     assert (os.stat("/dev/null").st_mode, os.stat("/dev/null").st_uid) == (before.st_mode, before.st_uid)
+
+
+async def test_an_empty_input_is_not_the_hosts_null_device(engine):
+    """Through a descriptor of that, root inside could change its mode: for everybody."""
+    script = "stat -L -c %d /proc/self/fd/0; rm /dev/null; sleep 60"
+    container = await engine.containers.create(sh(script))
+    session = await engine.containers.start_attached(container.id, AttachOptions(stdin=False))
+    chunk = await session.read()
+    session.close()
+    assert chunk is not None
+    assert int(chunk[1]) != os.stat("/dev/null").st_dev
+    # Where the container has none any more it gets the host's, but read-only.
+    code, _, err = await everything_of(engine, container.id, "chmod", "666", "/proc/self/fd/0")
+    assert (code, b"Read-only file system" in err) == (1, True)
 
 
 async def test_a_console_that_is_a_link_is_refused(engine, tmp_path):
