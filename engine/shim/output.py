@@ -7,7 +7,9 @@ what passes through, and to know who the clients are.
 
 from __future__ import annotations
 
+import fcntl
 import os
+import struct
 from functools import partial
 
 from engine.shim import wire
@@ -19,6 +21,7 @@ TYPE_CHECKING = False  # importing typing would cost every container half a mega
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+_FIONREAD = 0x541B
 KINDS = {1: wire.STDOUT, 2: wire.STDERR}
 SCROLLBACK = 1 << 20
 """Bytes of an output without a log that are kept for who looks later."""
@@ -67,10 +70,11 @@ class Output:
         self._watch()
 
     def drain(self) -> None:
-        """The process is over: read what is left, and stop."""
+        """The process is over: read what it has left, and stop, whoever else goes on writing there."""
         for fd in list(self._descriptors):
-            while self._read(fd):
-                pass
+            left = max(HIGH, _unread(fd))
+            while left > 0 and (taken := self._read(fd)):
+                left -= taken
             self._drop(fd)
 
     def attach(self, client: Client, cursor: int) -> None:
@@ -120,19 +124,19 @@ class Output:
         if self._descriptors.pop(fd, None) is not None and fd != self._terminal:
             os.close(fd)
 
-    def _read(self, fd: int, _events: int = 0) -> bool:
-        """Take one read; False when nothing more is there now."""
+    def _read(self, fd: int, _events: int = 0) -> int:
+        """Take one read; 0 when nothing more is there now."""
         try:
             content = os.read(fd, READ_SIZE)
         except BlockingIOError:
-            return False
+            return 0
         except OSError:
             content = b""  # a terminal that was closed
         if not content:
             self._drop(fd)
-            return False
+            return 0
         self._spread(self._descriptors[fd], content)
-        return True
+        return len(content)
 
     def _spread(self, stream: int, content: bytes) -> None:
         number = self.kept.count
@@ -147,3 +151,12 @@ class Output:
             self._waiting = True
             for fd in self._descriptors:
                 self._loop.forget(fd)
+
+
+def _unread(fd: int) -> int:
+    """The bytes that wait in a pipe or terminal; 0 where that cannot be asked (it hung up)."""
+    try:
+        (count,) = struct.unpack("i", fcntl.ioctl(fd, _FIONREAD, bytes(4)))
+    except OSError:
+        return 0
+    return int(count)

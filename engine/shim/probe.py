@@ -117,7 +117,7 @@ class Probe:
 
     def _on_exit(self, _events: int) -> None:
         for fd in tuple(self._outputs):
-            while self._on_output(fd):
+            while len(self._output) <= health.OUTPUT_LIMIT and self._on_output(fd):
                 pass
         code = self._end()
         if self._error is not None:
