@@ -1,6 +1,6 @@
-"""Owns what a supervisor is told of restarts and health checks: checked, and Docker's defaults filled in; pure.
+"""Owns what a supervisor is told of restarts and health checks: checked, with Docker's defaults; pure.
 
-Sources: moby daemon/container.go (validateHealthCheck), daemon/health.go, api/types/container (restart policies).
+Sources: moby daemon/container.go (validateHealthCheck), daemon/health.go, api/types/container.
 Refuses to restart or check anything: that is the supervisor's.
 """
 
