@@ -150,7 +150,7 @@ class CreateOptions(Options, frozen=True, kw_only=True):
     attach: tuple[str, ...] = ("stderr", "stdout")
     """The streams that the front end meant to be attached to: for ``inspect`` alone."""
     stdin_once: bool = True
-    """The process's input ends with the first client that has typed into it (Docker: ``run -i`` without -d)."""
+    """The process's input ends with the first client that has typed into it, as after ``run -i`` without -d."""
     platform: str | None = None
 
 
@@ -162,7 +162,7 @@ class StartOptions(Options, frozen=True, kw_only=True):
 
 
 class AttachOptions(Options, frozen=True, kw_only=True):
-    """``replay`` first sends what was written before (as ``attach --logs`` of the API): all, or the last bytes.
+    """``replay`` first sends what was written before (as the API's ``attach`` with logs): all, or its end.
 
     ``size`` is (rows, columns) of the terminal that attaches; the last to say its size wins.
     """

@@ -3,7 +3,6 @@ import pytest
 from engine.options import MountSpec
 from tuidock.cli.specs import mounts
 
-
 _RPRIVATE = (
     "option 'bind-recursive=readonly' requires 'bind-propagation=rprivate' to be specified in conjunction"
 )
