@@ -150,7 +150,7 @@ class CreateOptions(Options, frozen=True, kw_only=True):
     attach: tuple[str, ...] = ("stderr", "stdout")
     """The streams that the front end meant to be attached to: for ``inspect`` alone."""
     stdin_once: bool = True
-    """The process's input ends with the first client that has typed into it, as after ``run -i`` without -d."""
+    """The process's input ends with the first client that has typed into it: ``run -i`` without -d."""
     platform: str | None = None
 
 
