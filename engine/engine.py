@@ -196,7 +196,10 @@ def _make_folders(paths: Paths) -> None:
     for folder in (paths.root, paths.run):
         try:
             os.makedirs(folder, mode=0o700, exist_ok=True)
-            for name in ("containers", "volumes", "layers", "staging") if folder == paths.root else ():
+            inner = (
+                ("containers", "volumes", "layers", "staging", "blobs") if folder == paths.root else ("c",)
+            )
+            for name in inner:
                 os.makedirs(f"{folder}/{name}", mode=0o700, exist_ok=True)
         except PermissionError as error:
             raise PermissionRequired(

@@ -6,8 +6,9 @@ one root take turns; ``synchronous=FULL`` because what was promised to the user 
 
 from __future__ import annotations
 
+import os
 import sqlite3
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from engine.errors import StoreFailure
@@ -71,6 +72,7 @@ class Database:
             raise
 
     def _connected(self) -> sqlite3.Connection:
+        _keep_private(self._path)
         connection = sqlite3.connect(self._path, timeout=_BUSY_SECONDS, isolation_level=None)
         try:
             connection.execute("PRAGMA journal_mode=WAL")
@@ -110,6 +112,22 @@ class Database:
         if self._made_room():
             remedy = "a little room was kept back: now tuidock rm, tuidock rmi and tuidock system prune work"
         return StoreFailure(self._path, str(error), remedy=remedy)
+
+
+def _keep_private(path: str) -> None:
+    """Let only this user read the database at ``path``, whatever folder it is in: variables are secrets.
+
+    What exists is not opened: closing it would give up the locks of another connection of this process.
+    SQLite gives the files beside it the same mode.
+    """
+    try:
+        if os.stat(path).st_mode & 0o077:
+            os.chmod(path, 0o600)
+    except FileNotFoundError:
+        with suppress(OSError):  # SQLite says what is wrong
+            os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+    except OSError:
+        pass  # somebody else's, or not to be reached: as above
 
 
 def _version(connection: sqlite3.Connection) -> int:

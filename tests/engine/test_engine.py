@@ -18,7 +18,8 @@ pytestmark = pytest.mark.root
 
 async def test_opening_makes_folders_that_only_root_enters(paths):
     async with await Engine.open(paths):
-        for folder in (paths.root, paths.run, paths.containers, paths.volumes, paths.layers, paths.staging):
+        inner = (paths.containers, paths.volumes, paths.layers, paths.staging, f"{paths.root}/blobs")
+        for folder in (paths.root, paths.run, f"{paths.run}/c", *inner):
             assert stat.S_IMODE(os.stat(folder).st_mode) == 0o700, folder
 
 

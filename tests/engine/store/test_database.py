@@ -58,3 +58,21 @@ def test_the_reserve_stays_while_the_disk_has_room(tmp_path):
     reserve.keep(path)
     assert not reserve.release(path)
     assert os.path.exists(path)
+
+
+def test_only_its_user_may_read_it(tmp_path):
+    """Its folder may be anybody's, and variables of containers are secrets."""
+    path = tmp_path / "db"
+    before = os.umask(0)
+    try:
+        for _ in range(2):
+            database = Database(str(path))
+            with database.transaction() as connection:
+                insert(connection, "one" + str(path.stat().st_ino))
+                modes = {name: os.stat(tmp_path / name).st_mode & 0o777 for name in os.listdir(tmp_path)}
+            database.close()
+            assert set(modes.values()) == {0o600}, modes
+            os.truncate(path, 0)
+            path.chmod(0o644)  # as earlier releases made it
+    finally:
+        os.umask(before)
