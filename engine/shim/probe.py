@@ -84,10 +84,13 @@ class Probe:
         return pid
 
     def kill(self) -> None:
-        """End it: nothing is said of it any more."""
+        """End it: nothing is said of it any more.
+
+        The loop reaps it: one that is frozen, or hangs in the kernel, must not be waited for.
+        """
         self._done = _nothing
         signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
-        self._end()
+        self._let_go()
 
     def _on_message(self, _events: int) -> None:
         """It has been executed, from when on its time runs, or could not be."""
@@ -127,15 +130,19 @@ class Probe:
 
     def _end(self) -> int:
         """Reap it and close everything; its exit code."""
+        self._let_go()
+        self._loop.forget(self._pidfd)
+        _, status = os.waitpid(self._pid, 0)
+        os.close(self._pidfd)
+        return os.waitstatus_to_exitcode(status)
+
+    def _let_go(self) -> None:
+        """Close all but what tells of its end."""
         self._loop.cancel(self._timer)
         for fd in tuple(self._outputs):
             self._close(fd)
         self._loop.forget(self._channel.fileno())
         self._channel.close()
-        self._loop.forget(self._pidfd)
-        _, status = os.waitpid(self._pid, 0)
-        os.close(self._pidfd)
-        return os.waitstatus_to_exitcode(status)
 
     def _close(self, fd: int) -> None:
         self._loop.forget(fd)

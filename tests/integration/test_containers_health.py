@@ -113,6 +113,17 @@ async def test_a_paused_container_is_not_checked(engine):
     assert (await health(engine, container, lambda now: now.status == "healthy")).log[-1] != before.log[-1]
 
 
+async def test_a_container_is_paused_and_goes_on_also_amid_a_check(engine):
+    container = await started(engine, sh(FOREVER, health=check("touch /begun; sleep 1000", timeout=1000)))
+    looks = ExecOptions(command=("sh", "-c", "until test -e /begun; do sleep 0.01; done"))
+    await (await engine.containers.exec(container.id, looks)).wait()
+    async with asyncio.timeout(20):  # a frozen check dies only when it is thawed
+        await engine.containers.pause(container.id)
+        assert (await engine.containers.get(container.id)).state.status == "paused"
+        await engine.containers.unpause(container.id)
+        await engine.containers.stop(container.id, timeout=0)
+
+
 async def test_a_stopped_container_keeps_its_results_and_starts_anew(engine):
     container = await started(engine, sh(FOREVER, health=check("exit 1")))
     await health(engine, container, lambda now: now.status == "unhealthy")
