@@ -5,17 +5,20 @@ Deterministic: names in byte order, a directory before what is in it, overlay's 
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import stat
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from engine.layer.tar_writer import TreeTarWriter
-from engine.layer.tree import OPEN_FOLDER, raise_open_files, storage_errors
+from engine.layer.tree import OPEN_FOLDER, joined, raise_open_files, storage_errors
 from engine.layer.whiteout import is_opaque, is_whiteout
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+_SWAPPED = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP}
 
 
 def write_layer_tar(tree: str, out: BinaryIO) -> None:
@@ -78,10 +81,15 @@ def walk(root: int) -> Iterator[tuple[int, bytes, bytes, os.stat_result]]:
                 status = os.stat(name, dir_fd=folder, follow_symlinks=False)
             except FileNotFoundError:
                 continue  # a running container removed it meanwhile
-            path = parent + b"/" + name if parent else name
+            path = joined(parent, name)
             yield folder, name, path, status
             if stat.S_ISDIR(status.st_mode):
-                below = os.open(name, OPEN_FOLDER, dir_fd=folder)
+                try:
+                    below = os.open(name, OPEN_FOLDER, dir_fd=folder)
+                except OSError as error:
+                    if error.errno not in _SWAPPED:
+                        raise
+                    continue  # as above
                 stack.append((below, path, iter(_listed(below))))
                 if is_opaque(below):
                     yield below, b"", path, status

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from engine.layer.diff import walk
 from engine.layer.sink import written
 from engine.layer.tar_writer import TreeTarWriter
-from engine.layer.tree import OPEN_FOLDER, raise_open_files, storage_errors
+from engine.layer.tree import OPEN_FOLDER, joined, raise_open_files, storage_errors
 from engine.layer.whiteout import is_opaque, is_whiteout
 
 if TYPE_CHECKING:
@@ -135,7 +135,7 @@ def _write_folder(writer: TreeTarWriter, roots: Sequence[int], parent: bytes) ->
         below = []
         with open_folder(roots, tuple(here.split(b"/")) if here else ()) as folders:
             for name, (folder, status) in merge(folders).items():
-                path = here + b"/" + name if here else name
+                path = joined(here, name)
                 try:
                     writer.add(folder, name, path, status)
                 except (FileNotFoundError, NotADirectoryError):

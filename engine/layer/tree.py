@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 OPEN_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _DEEPEST = 200
+_LONGEST_PATH = 4096
 _TRIES = 50
 _PAUSE = 0.02
 _NO_XATTRS = {errno.ENOTSUP, errno.EPERM, errno.ENODATA}
@@ -44,6 +45,17 @@ def open_below(root: int, names: Sequence[bytes]) -> int:
             os.close(here)
         here = below
     return here
+
+
+def joined(parent: bytes, name: bytes) -> bytes:
+    """The path ``parent/name``; OSError (ENAMETOOLONG) where it is longer than any program could use it.
+
+    A container can nest folders until their paths together fill the host's memory. Docker stops there too.
+    """
+    path = parent + b"/" + name if parent else name
+    if len(path) > _LONGEST_PATH:
+        raise OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG), path[:100] + b"...")
+    return path
 
 
 def xattrs_of(path: int | bytes) -> dict[str, bytes]:

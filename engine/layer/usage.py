@@ -6,11 +6,15 @@ What counts is the content of files, one with several names once, as moby's dire
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from engine.layer.tree import OPEN_FOLDER, raise_open_files
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 def measure(arguments: dict[str, Any], fds: list[int]) -> list[int]:  # noqa: ARG001 - a worker's signature
@@ -29,32 +33,48 @@ def size_of(tree: str) -> int:
         return 0
     total = 0
     seen: set[tuple[int, int]] = set()
-    pending = [top]
-    while pending:
-        folder = pending.pop()
-        try:
-            total += _files_in(folder, seen, pending)
-        finally:
+    # A descriptor for each level, not for each folder: a container may have made very many beside each other.
+    stack = [(top, iter(os.listdir(top)))]
+    try:
+        while stack:
+            folder, names = stack[-1]
+            name = next(names, None)
+            if name is None:
+                os.close(stack.pop()[0])
+                continue
+            try:
+                status = os.stat(name, dir_fd=folder, follow_symlinks=False)
+                if stat.S_ISDIR(status.st_mode):
+                    stack.append(_opened(folder, name))
+                else:
+                    total += _new_content(status, seen)
+            except (FileNotFoundError, NotADirectoryError):
+                continue  # removed meanwhile
+            except OSError as error:
+                if error.errno != errno.EMFILE:
+                    raise
+                # So deep that nobody looks there: the rest of the list is worth more.
+    finally:
+        for folder, _names in stack:
             os.close(folder)
     return total
 
 
-def _files_in(folder: int, seen: set[tuple[int, int]], pending: list[int]) -> int:
-    """The bytes of the files right in ``folder``; its directories are opened and put on ``pending``."""
-    total = 0
-    for name in os.listdir(folder):
-        try:
-            status = os.stat(name, dir_fd=folder, follow_symlinks=False)
-            if stat.S_ISDIR(status.st_mode):
-                pending.append(os.open(name, OPEN_FOLDER, dir_fd=folder))
-                continue
-        except (FileNotFoundError, NotADirectoryError):
-            continue  # removed meanwhile
-        if not stat.S_ISREG(status.st_mode):
-            continue
-        if status.st_nlink > 1:
-            if (status.st_dev, status.st_ino) in seen:
-                continue
-            seen.add((status.st_dev, status.st_ino))
-        total += status.st_size
-    return total
+def _opened(parent: int, name: str) -> tuple[int, Iterator[str]]:
+    folder = os.open(name, OPEN_FOLDER, dir_fd=parent)
+    try:
+        return folder, iter(os.listdir(folder))
+    except OSError:
+        os.close(folder)
+        raise
+
+
+def _new_content(status: os.stat_result, seen: set[tuple[int, int]]) -> int:
+    """The bytes of a file's content, unless it was ``seen`` by another name."""
+    if not stat.S_ISREG(status.st_mode):
+        return 0
+    if status.st_nlink > 1:
+        if (status.st_dev, status.st_ino) in seen:
+            return 0
+        seen.add((status.st_dev, status.st_ino))
+    return status.st_size

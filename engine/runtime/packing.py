@@ -10,7 +10,7 @@ import os
 import stat
 from typing import TYPE_CHECKING
 
-from engine.layer.tree import OPEN_FOLDER
+from engine.layer.tree import OPEN_FOLDER, joined
 
 if TYPE_CHECKING:
     from engine.layer.tar_writer import TreeTarWriter
@@ -50,7 +50,7 @@ def _write_folder(writer: TreeTarWriter, top: int, name: bytes) -> None:
                 continue
             try:
                 status = os.stat(entry, dir_fd=folder, follow_symlinks=False)
-                below = path + b"/" + entry
+                below = joined(path, entry)
                 if stat.S_ISDIR(status.st_mode):
                     inner = os.open(entry, OPEN_FOLDER, dir_fd=folder)
                     stack.append((inner, below, iter(_names(inner))))

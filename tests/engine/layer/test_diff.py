@@ -6,8 +6,10 @@ import tarfile
 
 import pytest
 
-from engine.layer.diff import layer_tar, measure_layer, write_layer_tar
+from engine.errors import StoreFailure
+from engine.layer.diff import layer_tar, measure_layer, walk, write_layer_tar
 from engine.layer.extract import extract
+from engine.layer.merged import changes
 
 pytestmark = pytest.mark.root
 
@@ -110,6 +112,34 @@ def test_a_tree_deeper_than_python_recurses(tmp_path):
 
     remove({"paths": [str(tmp_path / "again"), str(tmp_path / "d")]}, [])
     assert os.listdir(tmp_path) == ["out"]
+
+
+def test_a_tree_whose_paths_would_fill_the_memory_is_refused(tmp_path):
+    """A few thousand folders in each other: each has the path of the one above, and one name more."""
+    here = os.open(tmp_path, os.O_RDONLY)
+    for _ in range(20):
+        os.mkdir("d" * 250, dir_fd=here)
+        below = os.open("d" * 250, os.O_RDONLY, dir_fd=here)
+        os.close(here)
+        here = below
+    os.close(here)
+    for read in (measure_layer, lambda tree: changes({"upper": tree, "lowers": []}, [])):
+        with pytest.raises(StoreFailure, match="name too long"):
+            read(str(tmp_path))
+
+
+def test_a_folder_that_goes_meanwhile_is_left_out(tmp_path):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    root = os.open(tmp_path, os.O_RDONLY)
+    found = []
+    for _folder, name, _path, _status in walk(root):
+        found.append(name)
+        if name == b"a":
+            (tmp_path / "a").rmdir()
+            (tmp_path / "a").symlink_to("/")
+    os.close(root)
+    assert found == [b"a", b"b"]
 
 
 def test_gnu_tar_reads_it(tmp_path):
