@@ -109,8 +109,13 @@ def _row(pid: int, booted: float) -> tuple[str, ...] | None:
         _started(started),
         _terminal(int(fields[4])),
         time.strftime("%H:%M:%S", time.gmtime(used)) if used < _DAY else _days(int(used)),
-        command.decode("utf-8", "replace"),
+        _printable(command),
     )
+
+
+def _printable(command: bytes) -> str:
+    """As ps(1) shows it: a process chooses its own name, and it is read on somebody's terminal."""
+    return "".join(mark if mark.isprintable() else "?" for mark in command.decode("utf-8", "replace"))
 
 
 def _started(instant: float) -> str:

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 STDERR = 2
 FAILED, ENGINE_FAILED, NOT_EXECUTABLE, NOT_FOUND = 1, 125, 126, 127
 INTERRUPTED, PIPE_CLOSED = 130, 141
+_CONTROLS = [*range(0x20), *range(0x7F, 0xA0)]
+_SPELLED = {code: f"\\x{code:02x}" for code in _CONTROLS if chr(code) not in "\n\t"}
 
 
 def write(content: bytes) -> None:
@@ -41,6 +43,13 @@ def write(content: bytes) -> None:
 def line(content: str) -> None:
     """``content`` and a newline."""
     write(f"{content}\n".encode(errors="surrogateescape"))
+
+
+def _visible(text: str) -> str:
+    """``text`` with control characters spelled out: a container may have put them into a file's name."""
+    if text.isprintable():
+        return text
+    return text.translate(_SPELLED)
 
 
 def warn(content: str) -> None:
@@ -85,7 +94,7 @@ def unknown_command(words: str, group: str, hint: str) -> int:
 
 def problem(message: str, code: int = FAILED) -> int:
     """One plain message of a verb; returns ``code``."""
-    line(f"{PROGRAM}: {message}")
+    line(f"{PROGRAM}: {_visible(message)}")
     return code
 
 
@@ -93,11 +102,11 @@ def engine_error(error: EngineError, command: Command | None = None) -> int:
     """Explain ``error`` with its remedy; returns the exit code for ``command``."""
     if isinstance(error, OutputFailed) and error.closed:
         return PIPE_CLOSED  # as who is ended by SIGPIPE: silently
-    line(f"{PROGRAM}: {error}")
+    line(f"{PROGRAM}: {_visible(str(error))}")
     if isinstance(error, DockerfileSyntaxError) and error.source:
         line(error.caret())
     if error.remedy:
-        line(f"hint: {error.remedy}")
+        line(f"hint: {_visible(error.remedy)}")
     if isinstance(error, CommandNotFound):
         return NOT_FOUND
     if isinstance(error, CommandNotExecutable):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 
 import pytest
 
@@ -27,3 +28,10 @@ def test_a_process_of_ours_is_as_ps_shows_it():
 
 def test_a_process_that_has_ended_has_no_row():
     assert full_table((1 << 22,)).rows == ()
+
+
+def test_what_a_process_calls_itself_is_printable():
+    process = subprocess.Popen(["/bin/sh", "-c", "read x; : '\x1b]0;title\x07\n'"], stdin=subprocess.PIPE)
+    (row,) = full_table((process.pid,)).rows
+    process.communicate()
+    assert row[-1] == "/bin/sh -c read x; : '?]0;title??'"

@@ -74,3 +74,11 @@ def test_debugging_shows_the_traceback(capfd, monkeypatch):
         {}["x"]
     diagnostics.unexpected(caught.value)
     assert "Traceback" in capfd.readouterr().err
+
+
+def test_a_name_that_a_container_has_chosen_does_not_command_the_terminal(capfd):
+    diagnostics.problem("a\x1b]0;title\x07\tb\nc é \x9b1m")
+    diagnostics.engine_error(NotFound("container", "\x1b[31m", remedy="\x1bc"))
+    assert capfd.readouterr().err == (
+        "tuidock: a\\x1b]0;title\\x07\tb\nc é \\x9b1m\ntuidock: No such container: \\x1b[31m\nhint: \\x1bc\n"
+    )
