@@ -123,7 +123,7 @@ class Tree:
             return
         self._chown(folder, name, entry)
         if entry.type != "2":
-            os.chmod(name, entry.mode, dir_fd=folder)
+            _chmod(folder, name, entry.mode)
         if entry.xattrs:
             set_xattrs(b"/proc/self/fd/%d/%s" % (folder, name), entry.xattrs)
         mtime = _possible(entry.mtime)
@@ -279,6 +279,16 @@ def _make_node(folder: int, name: bytes, entry: Entry) -> bool:
             raise
         return False
     return True
+
+
+def _chmod(folder: int, name: bytes, mode: int) -> None:
+    """By a descriptor: chmod(2) follows a link, and a container may have put one there meanwhile."""
+    found = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
+    try:
+        if not stat.S_ISLNK(os.fstat(found).st_mode):
+            os.chmod(f"/proc/self/fd/{found}", mode)
+    finally:
+        os.close(found)
 
 
 def _first_user_namespace() -> bool:

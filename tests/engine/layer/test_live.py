@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import io
 import os
+import subprocess
+import sys
 import tarfile
 
 import pytest
@@ -96,3 +98,43 @@ def test_a_whiteouts_name_is_a_name(tmp_path):
     (tmp_path / "f").write_text("x")
     put(tmp_path, (".wh.f", _FILE, ""))
     assert sorted(os.listdir(tmp_path)) == [".wh.f", "f"]
+
+
+SWAPPED_FIFO = """
+import os, sys
+tree, victim = sys.argv[1:3]
+def swap(event, arguments):
+    if event == "os.chown" and arguments[0] == b"pipe":
+        os.unlink(f"{tree}/pipe")
+        os.symlink(victim, f"{tree}/pipe")
+sys.addaudithook(swap)
+sys.path[:0] = sys.argv[3:]
+import io, tarfile
+from engine.layer.live import LiveTree
+from engine.layer.tar_reader import TarReader
+entry = tarfile.TarInfo("pipe")
+entry.type, entry.mode = tarfile.FIFOTYPE, 0o4777
+entry.uid, entry.gid = os.getuid(), os.getgid()
+content = io.BytesIO()
+with tarfile.open(fileobj=content, mode="w") as tar:
+    tar.addfile(entry)
+content.seek(0)
+reader = TarReader(io.BufferedReader(content), "test")
+opened = os.open(tree, os.O_RDONLY)
+live = LiveTree(opened, "/shown", scope=(opened, "/"))
+for entry in reader:
+    live.put(entry, reader)
+print(os.readlink(f"{tree}/pipe"))
+"""
+
+
+def test_a_node_that_gives_way_to_a_link_changes_no_file_behind_it(tmp_path):
+    """A container can put the link there between the node's making and what follows."""
+    (tmp_path / "victim").touch(0o600)
+    (tmp_path / "tree").mkdir()
+    arguments = [str(tmp_path / "tree"), str(tmp_path / "victim"), *sys.path]
+    done = subprocess.run(
+        [sys.executable, "-c", SWAPPED_FIFO, *arguments], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == str(tmp_path / "victim")
+    assert (tmp_path / "victim").stat().st_mode & 0o7777 == 0o600
