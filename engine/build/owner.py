@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from typing import TYPE_CHECKING
 
 from engine.errors import InvalidInput
@@ -11,6 +13,8 @@ if TYPE_CHECKING:
 
 _GID_FIELD = 3
 _LIMIT = 2**32 - 1
+_MOST = 16 << 20
+"""Bytes of passwd(5) that are read, as for a container: an image's may be a hole of any size."""
 
 
 def resolve_owner(chown: str, tree: SourceTree) -> tuple[int, int]:
@@ -42,11 +46,19 @@ def _group(name: str, tree: SourceTree) -> int:
 
 
 def _rows(tree: SourceTree, path: str) -> list[list[str]]:
+    """The rows of a plain file of the image; none of anything else: to open a device is to use it."""
     try:
-        with open(tree.host_path(tree.resolve(path)), encoding="utf-8", errors="surrogateescape") as file:
-            return [line.rstrip("\n").split(":") for line in file]
-    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+        found = os.open(tree.host_path(tree.resolve(path)), os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except (FileNotFoundError, NotADirectoryError):
         return []
+    try:
+        if not stat.S_ISREG(os.fstat(found).st_mode):
+            return []
+        with open(f"/proc/self/fd/{found}", "rb") as file:
+            text = file.read(_MOST).decode("utf-8", "surrogateescape")
+    finally:
+        os.close(found)
+    return [line.split(":") for line in text.split("\n")]
 
 
 def _number(text: str) -> int:
