@@ -115,9 +115,6 @@ class Containers:
             raise Conflict("container", container.name, reason, remedy=f"tuidock start {container.name}")
         if container.state.status == "restarting":
             raise restarting(container)
-        if container.state.status == "restarting":
-            reason = f"Container {container.id} is restarting, wait until the container is running"
-            raise Conflict("container", container.name, reason)
         self._parts.announce("top", container)
         return await process_table(
             pids_of(read_members(self._paths.container_bundle(container.id))), arguments

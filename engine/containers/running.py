@@ -59,16 +59,15 @@ async def start(
     while True:
         try:
             with claimed(folder):
-                row = await current(parts, row.container.id)
+                row = await _unless_removed(parts, row.container)
                 if not row.container.state.running:
                     return await _start_claimed(parts, row, options, size)
         except BlockingIOError as error:  # another process starts, folds or removes it: let it
             if time.monotonic() > end:
                 raise _busy(row.container) from error
             await until_claimable(folder, end - time.monotonic())
-        except (FileNotFoundError, NotFound) as error:
-            reason = "container is marked for removal and cannot be started"
-            raise Conflict("container", row.container.name, reason) from error
+        except FileNotFoundError as error:
+            raise _removed(row.container) from error
         else:
             break
     if row.container.state.status == "paused":
@@ -79,6 +78,18 @@ async def start(
             remedy=f"tuidock unpause {row.container.name}",
         )
     return None if options is None else await joining.attach(parts, row.container.id, options)
+
+
+async def _unless_removed(parts: Parts, container: Container) -> Row:
+    try:
+        return await current(parts, container.id)
+    except NotFound as error:
+        raise _removed(container) from error
+
+
+def _removed(container: Container) -> Conflict:
+    reason = "container is marked for removal and cannot be started"
+    return Conflict("container", container.name, reason)
 
 
 def _busy(container: Container) -> Conflict:

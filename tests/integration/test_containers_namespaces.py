@@ -9,7 +9,7 @@ import pytest
 
 from engine.engine import Engine
 from engine.errors import Conflict, EngineError, InvalidInput, NotFound
-from engine.options import ExecOptions
+from engine.options import CreateNetworkOptions, ExecOptions, RemoveContainerOptions
 from tests.support.containers import everything, run, sh, started
 
 pytestmark = [pytest.mark.root, pytest.mark.usefixtures("busybox_image")]
@@ -115,6 +115,21 @@ async def test_a_restart_after_the_peer_died_says_so(engine):
     await engine.containers.wait(peer.id)
     with pytest.raises(Conflict, match=f"^container {peer.id} is not running$"):
         await engine.containers.start(container.id)
+
+
+async def test_what_a_start_needs_and_is_gone_is_named(engine):
+    peer = await engine.containers.create(sh("sleep 60"))
+    network = await engine.networks.create(CreateNetworkOptions(name="gone"))
+    sharing = await engine.containers.create(sh("true", pid=f"container:{peer.name}"))
+    connected = await engine.containers.create(sh("true", network="gone"))
+    await engine.containers.remove(peer.id, RemoveContainerOptions())
+    await engine.networks.remove(network.name)
+    for container, missing in (
+        (sharing, f"No such container: {peer.id}"),
+        (connected, "No such network: gone"),
+    ):
+        with pytest.raises(NotFound, match=f"^{missing}$"):
+            await engine.containers.start(container.id)
 
 
 async def test_joining_nobody_is_refused_at_create(engine):
