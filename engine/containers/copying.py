@@ -7,7 +7,7 @@ that nobody starts or removes it meanwhile; to look at it, it is mounted beside.
 from __future__ import annotations
 
 import os
-from contextlib import asynccontextmanager, nullcontext
+from contextlib import ExitStack, asynccontextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -60,7 +60,8 @@ async def copy_from(parts: Parts, reference: str, options: CopyFromOptions, prog
 async def copy_to(parts: Parts, reference: str, options: CopyToOptions, progress: Progress) -> int:
     """Copy into ``options.path`` of the container; the bytes of the archive."""
     row = await _settled(parts, reference)
-    async with nullcontext(row) if row.container.state.running else _held(parts, row, reference) as row:
+    _refuse_between_runs(row.container)
+    async with nullcontext(row) if row.container.state.pid else _held(parts, row, reference) as row:
         container = row.container
         arguments = {
             "view": _view(parts, row, ""),
@@ -101,24 +102,42 @@ async def _held(parts: Parts, row: Row, reference: str) -> AsyncIterator[Row]:
     """The stopped container ``row``, which nobody starts meanwhile; if somebody has, as it is then."""
     folder = parts.paths.container(row.container.id)
     await until_claimable(folder, _CLAIM_SECONDS)
-    try:
-        with claimed(folder):
-            row = await current(parts, row.container.id)
-            if not row.container.state.running:
-                yield row
-                return
-    except BlockingIOError as error:
-        reason = f"container {row.container.name} is being started or removed by another process"
-        raise Conflict("container", row.container.name, reason) from error
-    except FileNotFoundError as error:
-        raise NotFound("container", reference) from error
-    while not row.container.state.pid:  # its supervisor is still starting it
+    with ExitStack() as claim:
+        try:
+            claim.enter_context(claimed(folder))
+        except BlockingIOError as error:
+            reason = f"container {row.container.name} is being started or removed by another process"
+            raise Conflict("container", row.container.name, reason) from error
+        except FileNotFoundError as error:
+            raise NotFound("container", reference) from error
+        row = await current(parts, row.container.id)
+        if not row.container.state.running:
+            yield row
+            return
+    yield await _started(parts, row)
+
+
+async def _started(parts: Parts, row: Row) -> Row:
+    """The container that somebody else starts, once it has a process."""
+    while not row.container.state.pid:
+        if not row.container.state.running:
+            reason, remedy = "the container has ended meanwhile", "try again"
+            raise Conflict("container", row.container.name, reason, remedy=remedy)
+        _refuse_between_runs(row.container)
         await loop.begin()
         import asyncio
 
         await asyncio.sleep(_STEP)
         row = await current(parts, row.container.id)
-    yield row
+    return row
+
+
+def _refuse_between_runs(container: Container) -> None:
+    """Its supervisor may mount its files at any moment: two mounts that write are one too many."""
+    if container.state.status == "restarting":
+        reason = f"Container {container.id} is restarting, nothing can be copied into it between two runs"
+        remedy = f"tuidock stop {container.name}, copy, then tuidock start {container.name}"
+        raise Conflict("container", container.name, reason, remedy=remedy)
 
 
 def _view(parts: Parts, row: Row, scratch: str) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import tarfile
 
 import pytest
 
-from engine.errors import EngineError, InvalidInput, NotFound
+from engine.errors import Conflict, EngineError, InvalidInput, NotFound
 from engine.options import (
     CommitOptions,
     CopyFromOptions,
@@ -18,6 +18,7 @@ from engine.options import (
     ExecOptions,
     MountSpec,
     RemoveContainerOptions,
+    RestartPolicy,
 )
 from tests.integration import cp_cases
 from tests.support.containers import everything, run, sh, started
@@ -266,6 +267,19 @@ async def test_a_container_is_not_started_while_something_is_copied_into_it(engi
     os.close(reading)
     await engine.containers.start(container.id)
     assert await engine.containers.wait(container.id) == 0
+
+
+async def test_nothing_is_copied_into_a_container_between_two_runs(engine, short_folder):
+    make_host(f"{short_folder}/host")
+    policy = RestartPolicy(name="always")
+    container = await started(engine, sh("exit 1", restart=policy))
+    async with asyncio.timeout(20):
+        while (now := (await engine.containers.get(container.id)).state).status != "restarting" or (
+            now.restart_count < 4  # from then on the pause is long enough
+        ):
+            await asyncio.sleep(0.01)
+    with pytest.raises(Conflict, match="is restarting, nothing can be copied into it between two runs"):
+        await engine.containers.copy_to(container.id, CopyToOptions(path="/", source=f"{short_folder}/host"))
 
 
 async def test_a_path_that_is_not_there_is_told_as_docker_does(engine):
