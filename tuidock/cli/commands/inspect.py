@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Any
 
 from engine.errors import EngineError, InvalidInput, NotFound
@@ -85,7 +86,7 @@ async def _show(engine: Engine, invocation: Invocation, kinds: tuple[str, ...]) 
             failures.append(error)
     source = invocation.text("format")
     if source:
-        output.text("".join(f"{listing.rendered_document(_typed(found), source)}\n" for found in documents))
+        output.text("".join(f"{_rendered(found, source)}\n" for found in documents))
     else:
         output.documents(documents)
     for failure in failures:
@@ -123,6 +124,17 @@ async def _find(engine: Engine, name: str, kinds: tuple[str, ...]) -> dict[str, 
             if len(kinds) == 1 or kind == "container":
                 raise
     raise NotFound("object", name)
+
+
+def _rendered(found: dict[str, Any], source: str) -> str:
+    """Through the template on Docker's types, and where that fails on the document itself, as Docker does."""
+    from tuidock.cli.gotemplate.structs import typed
+
+    value = typed(found)
+    if value is not None:
+        with contextlib.suppress(CannotStart):
+            return listing.rendered_document(value, source)
+    return listing.rendered_document(_typed(found), source)
 
 
 def _typed(value: Any, field: str = "") -> Any:

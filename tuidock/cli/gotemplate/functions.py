@@ -87,6 +87,8 @@ def _json(value: Any) -> str:
 
 def without_methods(value: Any) -> Any:
     """``value`` without the callables that stand for a record's methods."""
+    if hasattr(value, "raw"):
+        return value.raw  # a Go value's own document
     if isinstance(value, Mapping):
         return {key: without_methods(item) for key, item in value.items() if not callable(item)}
     return value

@@ -18,10 +18,11 @@ def shown(value: Any) -> str:
     """Go's ``%v``: ``true``, ``[a b]``, ``map[k:v]`` with sorted keys, ``<no value>`` for nothing."""
     if value is None:
         return "<no value>"
-    return _plain(value)
+    return plain(value)
 
 
-def _plain(value: Any) -> str:
+def plain(value: Any) -> str:
+    """``%v`` of a value inside another one: nothing is ``<nil>``."""
     if value is None:
         return "<nil>"
     if isinstance(value, bool):
@@ -29,11 +30,18 @@ def _plain(value: Any) -> str:
     if isinstance(value, float):
         return repr(value).removesuffix(".0")
     if isinstance(value, Mapping):
-        items = (f"{key}:{_plain(item)}" for key, item in sorted(value.items()) if not callable(item))
-        return f"map[{' '.join(items)}]"
+        return _record(value)
     if isinstance(value, (list, tuple)):
-        return f"[{' '.join(map(_plain, value))}]"
+        return f"[{' '.join(map(plain, value))}]"
     return str(value)
+
+
+def _record(value: Mapping[str, Any]) -> str:
+    """A struct as its type has it, a map by its sorted keys."""
+    if (declared := getattr(value, "declared", None)) is not None:
+        return str(declared())
+    items = (f"{key}:{plain(item)}" for key, item in sorted(value.items()) if not callable(item))
+    return f"map[{' '.join(items)}]"
 
 
 def quoted(text: str) -> str:
@@ -65,7 +73,7 @@ def sprintf(pattern: str, *values: Any) -> str:
 
     text = re.sub(_VERB, replace, pattern)
     if remaining:
-        extra = ", ".join(f"{_go_type(value)}={_plain(value)}" for value in remaining)
+        extra = ", ".join(f"{_go_type(value)}={plain(value)}" for value in remaining)
         text += f"%!(EXTRA {extra})"
     return text
 
@@ -80,12 +88,12 @@ def _verb(match: re.Match[str], value: Any) -> str:
         or (verb == "t" and isinstance(value, bool))
         or (verb == "s" and isinstance(value, (list, tuple, Mapping)))
     ):
-        text = _plain(value)
+        text = plain(value)
     elif verb in _INTEGER_VERBS and isinstance(value, int) and not isinstance(value, bool):
         text = format(value, ("+" if "+" in match["flags"] else "") + verb)
     elif verb in _FLOAT_VERBS and isinstance(value, float):
         text = format(value, f".{precision if precision is not None else 6}{verb}")
-    return f"%!{verb}({_go_type(value)}={_plain(value)})" if text is None else text
+    return f"%!{verb}({_go_type(value)}={plain(value)})" if text is None else text
 
 
 def _string_verb(verb: str, precision: str | None, value: str) -> str | None:
