@@ -1,6 +1,6 @@
 """Owns the bundle: a container and its plans joined into what a supervisor executes; pure, no I/O.
 
-The shape is what ``engine.shim`` reads; every path in it is absolute and every value final.
+The shape is what ``engine.shim`` reads: docs/BUNDLE.md tells of each field. Every path in it is absolute.
 """
 
 from __future__ import annotations

@@ -31,15 +31,22 @@ before its answer has come.
     {"op": "signal", "signal": number,  to init; "stopped": the user sent it, "cancel": and means the end,
      "stopped": bool, "cancel": bool}   so that no policy starts it again
     {"op": "policy", "restart": {…}}    another restart policy from now on
+    {"op": "limit", "writes": [[path, value], …]}
+                                        to cgroup files, all or none, and again before each later run
     {"op": "resize", "size"}, {"op": "unpause"}, {"op": "status"}
     {"op": "pause", "held": bool}       held: only as long as this connection is open
     {"op": "rename", "name": text}      what events and refusals call it from now on
     {"op": "keep"}                      forget auto_remove: the container is being restarted
 
-Files. ``bundle.json`` is all that a supervisor needs, written into the run folder by the one that holds the
-lock and kept while the container runs, so that whoever finds the lock free can clean up after it.
-``state.json`` holds the supervisor's facts, written by rename under the persistent root; where the disk is
-full, over the facts before, for which it is padded with spaces.
+ERROR has the body that ``failure`` makes. A supervisor may be older than its client: it answers an operation
+that it does not know with ERROR.
+
+Files. ``bundle.json`` is all that a supervisor needs (docs/BUNDLE.md has its fields), written into the run
+folder by the one that holds the lock and kept while the container runs, so that whoever finds the lock free
+can clean up after it. ``state.json`` holds the supervisor's facts, written by rename under the persistent
+root; where the disk is full, over the facts before, for which it is padded with spaces: {"version": 1,
+"status", "pid", "pid_start_time", "exit_code", "error", "oom_killed", "started_at" and "finished_at" in ns
+since the epoch, "restart_count"} and, where it is checked, "health": {"status", "failing_streak", "log"}.
 """
 
 from __future__ import annotations

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.shim import wire
+from engine.shim import supervisor, wire
 
 FRAMES = st.lists(st.tuples(st.integers(0, 255), st.binary(max_size=300)), max_size=8)
 
@@ -18,6 +20,10 @@ def test_frames_come_out_as_they_went_in(frames, step):
     for start in range(0, len(stream), step):
         seen += reader.feed(stream[start : start + step])
     assert seen == frames
+
+
+def test_every_operation_of_a_supervisor_is_documented():
+    assert set(re.findall(r'"op": "(\w+)"', wire.__doc__)) == set(supervisor._OPERATIONS)
 
 
 def test_other_versions_are_refused():
