@@ -19,7 +19,6 @@ from engine.store.locks import store_failure
 from engine.store.recovery import recover
 
 if TYPE_CHECKING:
-    import socket
     from collections.abc import AsyncIterator, Sequence
     from types import TracebackType
 
@@ -45,7 +44,7 @@ class Engine:
         self._journal = Journal(paths.events)
 
     @classmethod
-    async def open(cls, paths: Paths, spawner: socket.socket | None = None, *, at_ease: bool = True) -> Self:
+    async def open(cls, paths: Paths, spawner: int | None = None, *, at_ease: bool = True) -> Self:
         """The engine on ``paths``; ``spawner`` is that of a front end which forked one before its imports.
 
         Without one it is started now, so that the first container need not wait for it; or, unless

@@ -57,7 +57,7 @@ class TuidockApp(App[tuple[int, int]], inherit_bindings=False):
     def __init__(
         self,
         paths: Paths,
-        spawner: socket.socket | None = None,
+        spawner: int | None = None,
         *,
         settings_path: str | None = None,
         driver_class: type[Driver] | None = None,
@@ -149,7 +149,7 @@ class TuidockApp(App[tuple[int, int]], inherit_bindings=False):
         self.main_screen.say(f"{keys.shown_keys(keys.BY_ID['quit'])} quits; containers go on", "hint")
 
 
-def main(paths: Paths, spawner: socket.socket | None) -> int:
+def main(paths: Paths, spawner: int | None) -> int:
     """Run the terminal interface on ``paths``; the exit code of the program."""
     if not all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr)):
         sys.stderr.write("tuidock: no terminal here; `tuidock ps` and the other commands work without one\n")

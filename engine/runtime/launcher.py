@@ -26,14 +26,14 @@ _PROGRAM = "import sys; sys.path[:0] = [sys.argv[1]]; from engine.shim.spawner i
 
 
 class Launcher:
-    """The client of one spawner; ``spawner`` is its socket, None one that is started when it is needed."""
+    """The client of one spawner; ``spawner`` is its socket's descriptor, None one that is started when asked."""
 
-    def __init__(self, spawner: socket.socket | None) -> None:
-        self._spawner = spawner
+    def __init__(self, spawner: int | None) -> None:
+        self._spawner = None if spawner is None else socket.socket(fileno=spawner)
         self._pid = 0
 
     @classmethod
-    def open(cls, spawner: socket.socket | None = None) -> Self:
+    def open(cls, spawner: int | None = None) -> Self:
         """A launcher on ``spawner`` (from ``fork_spawner``), or on one that is started now."""
         launcher = cls(spawner)
         if spawner is None:

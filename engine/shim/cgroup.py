@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import errno
 import os
-import signal
 from time import monotonic, sleep
 
+from engine.shim import signals
 from engine.shim.refusal import refuse
 
 TYPE_CHECKING = False  # importing typing would cost every container half a megabyte
@@ -161,7 +161,7 @@ def kill(directory: str) -> None:
     for pid in members(directory):
         if pid != os.getpid():
             try:
-                os.kill(pid, signal.SIGKILL)
+                os.kill(pid, signals.SIGKILL)
             except ProcessLookupError:
                 pass
     thaw((directory,))

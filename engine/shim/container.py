@@ -6,15 +6,26 @@ Refuses to talk to clients: that is the supervisor's. A build step is the same w
 from __future__ import annotations
 
 import errno
-import json
 import os
 import resource
 import select
-import signal
-import socket
 from time import time_ns
 
-from engine.shim import cgroup, interpreter, linux, lock, netlink_send, peers, sandbox, state, wire, worker
+from engine.shim import (
+    cgroup,
+    interpreter,
+    json_text,
+    linux,
+    lock,
+    netlink_send,
+    peers,
+    sandbox,
+    signals,
+    sockets,
+    state,
+    wire,
+    worker,
+)
 from engine.shim.pipes import open_pipes
 from engine.shim.refusal import Refusal, Stage, refuse
 
@@ -45,9 +56,9 @@ class Container:
         self.outputs: dict[int, int] = {}
         self.input = -1
         self.terminal = -1
-        self.listener: socket.socket | None = None
+        self.listener: sockets.Socket | None = None
         self._lock: int | None = None
-        self._ports: list[socket.socket] = []
+        self._ports: list[sockets.Socket] = []
         self._held: list[int] = []
         self._network_up = False
         self._cgroup_made = False
@@ -108,14 +119,14 @@ class Container:
         state.write_json(f"{run_dir}/bundle.json", bundle, durable=False)
         path = bundle["socket_path"]
         state.remove(path)
-        self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+        self.listener = sockets.Socket(sockets.AF_UNIX, sockets.SOCK_STREAM | sockets.SOCK_NONBLOCK)
         self.listener.bind(path)
         os.chmod(path, 0o600)
         self.listener.listen(64)
 
-    def _fork_init(self) -> socket.socket:
+    def _fork_init(self) -> sockets.Socket:
         """Fork the container's init; returns the channel on which it reports (see ``sandbox``)."""
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        ours, theirs = sockets.socketpair(sockets.AF_UNIX, sockets.SOCK_SEQPACKET)
         streams: list[int] = []
         if not self.bundle.get("tty"):
             streams, self.input, self.outputs = open_pipes(stdin=bool(self.bundle.get("stdin_open")))
@@ -134,7 +145,7 @@ class Container:
             os.close(fd)
         return ours
 
-    def _follow(self, channel: socket.socket, asker: int) -> None:
+    def _follow(self, channel: sockets.Socket, asker: int) -> None:
         """Do our part of the sandbox until the command is executed."""
         poller = select.poll()
         poller.register(channel, select.POLLIN)
@@ -145,14 +156,14 @@ class Container:
             if any(fd == asker for fd, _ in poller.poll()):
                 raise BrokenPipeError(errno.EPIPE, "the build was cancelled")
             try:
-                packet, descriptors, _, _ = socket.recv_fds(channel, _PACKET, 4, socket.MSG_CMSG_CLOEXEC)
+                packet, descriptors, _, _ = sockets.recv_fds(channel, _PACKET, 4, sockets.MSG_CMSG_CLOEXEC)
             except ConnectionResetError:
                 continue  # it died with our answer unread: what it said before is still to be had
             if not packet:
                 if gone is not None:
                     raise gone
                 return
-            message = json.loads(packet)
+            message = json_text.loads(packet)
             if message["at"] == "failed":
                 raise Refusal(message["error"])
             if message["at"] == "terminal":
@@ -192,8 +203,8 @@ class Container:
         """Send a signal to init; a frozen one is thawed to die. ProcessLookupError if there is none now."""
         if self.pidfd < 0:
             raise ProcessLookupError(errno.ESRCH, os.strerror(errno.ESRCH))
-        signal.pidfd_send_signal(self.pidfd, number)
-        if number == signal.SIGKILL:
+        signals.pidfd_send_signal(self.pidfd, number)
+        if number == signals.SIGKILL:
             cgroup.thaw(self.cgroup.get("kill", ()))
 
     def reap(self) -> int:
@@ -265,7 +276,7 @@ class Container:
         """After a start that failed: no process and nothing of the host is left; the lock is still held."""
         if self.pid:
             try:
-                os.kill(self.pid, signal.SIGKILL)
+                os.kill(self.pid, signals.SIGKILL)
                 os.waitpid(self.pid, 0)
             except (ProcessLookupError, ChildProcessError):
                 pass
@@ -321,14 +332,14 @@ def _reserve(number: int) -> None:
     os.close(null)
 
 
-def _bind(port: dict) -> socket.socket:  # type: ignore[type-arg]
+def _bind(port: dict) -> sockets.Socket:  # type: ignore[type-arg]
     """Hold a published port: bound, never listening; the network's rules answer for it."""
     address, number, protocol = port.get("host_ip") or "0.0.0.0", port["host_port"], port["protocol"]
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    held = socket.socket(family, socket.SOCK_STREAM if protocol == "tcp" else socket.SOCK_DGRAM)
+    family = sockets.AF_INET6 if ":" in address else sockets.AF_INET
+    held = sockets.Socket(family, sockets.SOCK_STREAM if protocol == "tcp" else sockets.SOCK_DGRAM)
     try:
-        if family == socket.AF_INET6:
-            held.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        if family == sockets.AF_INET6:
+            held.setsockopt(sockets.IPPROTO_IPV6, sockets.IPV6_V6ONLY, 1)
         held.bind((address, number))
     except OSError as error:
         held.close()

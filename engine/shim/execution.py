@@ -7,12 +7,9 @@ later, see ``engine.shim.executions``. Refuses to write logs, and to outlive the
 from __future__ import annotations
 
 import errno
-import json
 import os
-import signal
-import socket
 
-from engine.shim import linux, peers, sandbox, state, terminal, wire
+from engine.shim import json_text, linux, peers, sandbox, signals, sockets, state, terminal, wire
 from engine.shim.loop import IN, READ_SIZE, Client, Input, Loop
 from engine.shim.output import KINDS, SCROLLBACK, Output
 from engine.shim.pipes import give_streams, open_pipes
@@ -26,8 +23,8 @@ def serve(
     bundle: dict,  # type: ignore[type-arg]
     request: dict,  # type: ignore[type-arg]
     pidfd: int,
-    connection: socket.socket,
-    channel: socket.socket,
+    connection: sockets.Socket,
+    channel: sockets.Socket,
 ) -> None:
     """Execute what ``request`` asks for beside the container's init ``pidfd``; does not return.
 
@@ -36,9 +33,9 @@ def serve(
     """
     stage = Stage("exec")
     try:
-        linux.prctl(linux.PR_SET_PDEATHSIG, signal.SIGKILL)
+        linux.prctl(linux.PR_SET_PDEATHSIG, signals.SIGKILL)
         linux.set_process_name("tuidock-exec")
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signals.signal(signals.SIGTERM, signals.SIG_DFL)
         keep = sorted((2, pidfd, connection.fileno(), channel.fileno(), 1 << 20))
         for place, number in enumerate(keep[1:]):
             os.closerange(keep[place] + 1, number)
@@ -47,7 +44,9 @@ def serve(
     except BaseException as error:
         connection.setblocking(True)
         try:
-            connection.sendall(wire.pack(wire.ERROR, json.dumps(_explain(bundle, stage, error)).encode()))
+            connection.sendall(
+                wire.pack(wire.ERROR, json_text.dumps(_explain(bundle, stage, error)).encode())
+            )
         except OSError:
             pass
         os._exit(1)
@@ -75,8 +74,8 @@ class Execution:
         bundle: dict,  # type: ignore[type-arg]
         request: dict,  # type: ignore[type-arg]
         pidfd: int,
-        connection: socket.socket,
-        channel: socket.socket,
+        connection: sockets.Socket,
+        channel: sockets.Socket,
     ) -> None:
         self._bundle = bundle
         self._request = request
@@ -110,7 +109,7 @@ class Execution:
             stdin = bool(self._request.get("stdin")) and not self._request.get("detach")
             streams, self._input, self._outputs = open_pipes(stdin=stdin)
         give_streams(self._bundle, streams)
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        ours, theirs = sockets.socketpair(sockets.AF_UNIX, sockets.SOCK_SEQPACKET)
         if "pid" in peers.names_of(self._bundle):
             stage("joining the container's processes")
             linux.setns(self._init, linux.CLONE_NEWPID)
@@ -124,12 +123,12 @@ class Execution:
         with ours:
             self._follow(ours)
 
-    def _follow(self, channel: socket.socket) -> None:
+    def _follow(self, channel: sockets.Socket) -> None:
         while True:
-            packet, descriptors, _, _ = socket.recv_fds(channel, 65536, 4, socket.MSG_CMSG_CLOEXEC)
+            packet, descriptors, _, _ = sockets.recv_fds(channel, 65536, 4, sockets.MSG_CMSG_CLOEXEC)
             if not packet:
                 return
-            message = json.loads(packet)
+            message = json_text.loads(packet)
             if message["at"] == "failed":
                 os.waitpid(self._pid, 0)  # the container's end waits until each of its processes is reaped
                 raise Refusal(message["error"])
@@ -165,7 +164,7 @@ class Execution:
     def _finish(self, code: int) -> None:
         kept = "" if self._clients else self._keep()
         self._say(exit_code=code, kept=kept)
-        body = json.dumps({"exit_code": code}).encode()
+        body = json_text.dumps({"exit_code": code}).encode()
         for client in tuple(self._clients):
             client.on_drained = lambda late: self._end(late, body)
             self._end(client, body)
@@ -199,13 +198,13 @@ class Execution:
     # -- clients -----------------------------------------------------------------------------------
     def _on_client(self, _events: int) -> None:
         """The supervisor hands one over, with its request."""
-        packet, descriptors, _, _ = socket.recv_fds(self._channel, 65536, 4, socket.MSG_CMSG_CLOEXEC)
+        packet, descriptors, _, _ = sockets.recv_fds(self._channel, 65536, 4, sockets.MSG_CMSG_CLOEXEC)
         if not packet:
             self._loop.forget(self._channel.fileno())
             return
-        request = json.loads(packet)
+        request = json_text.loads(packet)
         for descriptor in descriptors:
-            client = Client(self._loop, socket.socket(fileno=descriptor))
+            client = Client(self._loop, sockets.Socket(fileno=descriptor))
             if request.get("size") and self._terminal >= 0:
                 terminal.resize(self._terminal, request["size"])
             self._attach(client, request)
@@ -225,7 +224,7 @@ class Execution:
             "tty": bool(self._request.get("tty")),
             "exec_id": self._request.get("exec_id"),
         }
-        return json.dumps(told).encode()
+        return json_text.dumps(told).encode()
 
     def _on_frame(self, client: Client, kind: int, body: bytes) -> None:
         if kind == wire.STDIN and client.input:
@@ -235,7 +234,7 @@ class Execution:
         elif kind == wire.STDIN_END:
             self._end_input(client)
         elif kind == wire.RESIZE and self._terminal >= 0:
-            terminal.resize(self._terminal, json.loads(body))
+            terminal.resize(self._terminal, json_text.loads(body))
         elif kind == wire.DETACHED:
             client.close()
             self._forget(client)
@@ -265,7 +264,7 @@ class Execution:
     def _say(self, **facts: object) -> None:
         """To the supervisor; it is gone if it does not listen."""
         try:
-            self._channel.send(json.dumps(facts).encode())
+            self._channel.send(json_text.dumps(facts).encode())
         except OSError:
             pass
 

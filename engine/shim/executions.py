@@ -7,13 +7,10 @@ what their processes write.
 
 from __future__ import annotations
 
-import json
 import os
-import socket
-from functools import partial
 from time import time_ns
 
-from engine.shim import execution, state, wire
+from engine.shim import execution, json_text, sockets, state, wire
 from engine.shim.loop import IN, Client, Loop
 from engine.shim.refusal import Refusal, refuse
 
@@ -32,7 +29,7 @@ class _Session:
 
     __slots__ = ("channel", "fork", "kept", "pidfd", "told")
 
-    def __init__(self, request: dict, fork: int, channel: socket.socket) -> None:  # type: ignore[type-arg]
+    def __init__(self, request: dict, fork: int, channel: sockets.Socket) -> None:  # type: ignore[type-arg]
         self.fork, self.channel = fork, channel
         self.pidfd = os.pidfd_open(fork)
         self.kept = ""
@@ -68,7 +65,7 @@ class Executions:
 
     def begin(self, client: Client, request: dict, init: int) -> None:  # type: ignore[type-arg]
         """Fork a session beside the container's ``init`` (a pidfd); it is the one that answers ``client``."""
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        ours, theirs = sockets.socketpair(sockets.AF_UNIX, sockets.SOCK_SEQPACKET)
         fork = os.fork()
         if fork == 0:
             try:
@@ -79,24 +76,24 @@ class Executions:
         ours.setblocking(False)
         session = _Session(request, fork, ours)
         self._live.append(session)
-        self._loop.watch(ours.fileno(), IN, partial(self._on_word, session))
-        self._loop.watch(session.pidfd, IN, partial(self._on_over, session))
+        self._loop.watch(ours.fileno(), IN, lambda events: self._on_word(session, events))
+        self._loop.watch(session.pidfd, IN, lambda events: self._on_over(session, events))
 
     def join(self, client: Client, request: dict) -> bool:  # type: ignore[type-arg]
         """One more client for a session: whether it is the session's now; else it has been told the end."""
         session = self._find(str(request.get("exec_id")))
         if session.told["exit_code"] is None:
             try:
-                socket.send_fds(session.channel, [json.dumps(request).encode()], [client.sock.fileno()])
+                sockets.send_fds(session.channel, [json_text.dumps(request).encode()], [client.sock.fileno()])
             except OSError as error:
                 raise refuse("exec", "the session ends, or does not answer") from error
             return True
         client.send(
-            wire.RESULT, json.dumps({"tty": session.told["tty"], "exec_id": session.told["id"]}).encode()
+            wire.RESULT, json_text.dumps({"tty": session.told["tty"], "exec_id": session.told["id"]}).encode()
         )
         for kind, body in _kept_frames(session.kept):
             client.send(kind, body)
-        client.send(wire.EXIT, json.dumps({"exit_code": session.told["exit_code"]}).encode())
+        client.send(wire.EXIT, json_text.dumps({"exit_code": session.told["exit_code"]}).encode())
         return False
 
     def told(self) -> list[dict[str, object]]:
@@ -118,7 +115,7 @@ class Executions:
     def _on_word(self, session: _Session, _events: int) -> None:
         try:
             while packet := session.channel.recv(_PACKET):
-                self._take(session, json.loads(packet))
+                self._take(session, json_text.loads(packet))
         except BlockingIOError:
             return
         except OSError:

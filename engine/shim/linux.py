@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import ctypes
 import os
-import signal
 import struct
 import sys
+
+from engine.shim import signals
 
 CLONE_NEWTIME = 0x80
 CLONE_NEWNS = 0x00020000
@@ -236,7 +237,7 @@ def fork_into(flags: int) -> int:
     # One that keeps the interpreter's lock, which the child could not take again.
     call = ctypes.PyDLL(None, use_errno=True).syscall
     call.restype = ctypes.c_long
-    pid = int(call(_NR_CLONE, ctypes.c_ulong(flags | signal.SIGCHLD), None, None, None, None))
+    pid = int(call(_NR_CLONE, ctypes.c_ulong(flags | signals.SIGCHLD), None, None, None, None))
     number = ctypes.get_errno()
     if pid == 0:
         python.PyOS_AfterFork_Child()

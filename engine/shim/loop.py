@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import os
 import select
-import socket
 import struct
 from time import monotonic
 
-from engine.shim import wire
+from engine.shim import sockets, wire
 
 TYPE_CHECKING = False  # importing typing would cost every container half a megabyte
 if TYPE_CHECKING:
@@ -102,7 +101,7 @@ class Client:
         "waits",
     )
 
-    def __init__(self, loop: Loop, sock: socket.socket) -> None:
+    def __init__(self, loop: Loop, sock: sockets.Socket) -> None:
         self.sock = sock
         self.cursor: int | None = None
         self.input = False
@@ -152,7 +151,7 @@ class Client:
 
     def _flush(self) -> None:
         try:
-            sent = self.sock.send(self._out, socket.MSG_NOSIGNAL)
+            sent = self.sock.send(self._out, sockets.MSG_NOSIGNAL)
         except BlockingIOError:
             sent = 0
         except OSError:

@@ -14,8 +14,9 @@ from __future__ import annotations
 import binascii
 import errno
 import os
-import socket
 import struct
+
+from engine.shim import sockets
 
 _HEADER = struct.Struct("=IHHII")
 _ATTRIBUTE = struct.Struct("=HH")
@@ -34,20 +35,20 @@ _PATIENCE = struct.pack("@ll", 10, 0)
 
 def send(items: list[dict]) -> None:  # type: ignore[type-arg]  # JSON
     """Send ``items`` in order; raises OSError (the kernel's errno and words) at the first refusal."""
-    sockets: dict[int, socket.socket] = {}
+    opened: dict[int, sockets.Socket] = {}
     try:
         for item in items:
             family = item["family"]
-            if family not in sockets:
-                sockets[family] = _open(family)
+            if family not in opened:
+                opened[family] = _open(family)
             try:
-                _send_one(sockets[family], item)
+                _send_one(opened[family], item)
             except OSError as error:
                 if error.errno not in item["ignore_errno"]:
                     raise
     finally:
-        for opened in sockets.values():
-            opened.close()
+        for netlink in opened.values():
+            netlink.close()
 
 
 def send_all(items: list[dict]) -> list[OSError]:  # type: ignore[type-arg]  # JSON
@@ -61,10 +62,10 @@ def send_all(items: list[dict]) -> list[OSError]:  # type: ignore[type-arg]  # J
     return refused
 
 
-def _open(family: int) -> socket.socket:
-    opened = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, family)
+def _open(family: int) -> sockets.Socket:
+    opened = sockets.Socket(sockets.AF_NETLINK, sockets.SOCK_RAW | sockets.SOCK_CLOEXEC, family)
     # Not settimeout: Python would then wait for MSG_DONTWAIT as well.
-    opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _PATIENCE)
+    opened.setsockopt(sockets.SOL_SOCKET, sockets.SO_RCVTIMEO, _PATIENCE)
     opened.bind((0, 0))
     for option in (_NETLINK_CAP_ACK, _NETLINK_EXT_ACK):
         try:
@@ -74,11 +75,11 @@ def _open(family: int) -> socket.socket:
     return opened
 
 
-def _send_one(opened: socket.socket, item: dict) -> None:  # type: ignore[type-arg]  # JSON
+def _send_one(opened: sockets.Socket, item: dict) -> None:  # type: ignore[type-arg]  # JSON
     message = _completed(item)
     if len(message) > _BUFFER:  # hundreds of published ports: more than a socket takes by default
-        opened.setsockopt(socket.SOL_SOCKET, _SO_SNDBUFFORCE, 2 * len(message))
-        opened.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _OVERHEAD * len(message))
+        opened.setsockopt(sockets.SOL_SOCKET, _SO_SNDBUFFORCE, 2 * len(message))
+        opened.setsockopt(sockets.SOL_SOCKET, _SO_RCVBUFFORCE, _OVERHEAD * len(message))
     opened.sendto(message, (0, 0))
     # The kernel has handled the datagram when sendto returns, and has queued one answer for each
     # message that asked and for each that failed: all are read, an error may stand behind an ack.
@@ -86,7 +87,7 @@ def _send_one(opened: socket.socket, item: dict) -> None:  # type: ignore[type-a
     while True:
         waiting = refusal is None and acks < item["expect_acks"]
         try:
-            answer = opened.recv(_BUFFER, 0 if waiting else socket.MSG_DONTWAIT)
+            answer = opened.recv(_BUFFER, 0 if waiting else sockets.MSG_DONTWAIT)
         except BlockingIOError as error:
             if waiting:
                 raise OSError(errno.ETIMEDOUT, "the kernel did not answer") from error
@@ -106,7 +107,7 @@ def _completed(item: dict) -> bytearray:  # type: ignore[type-arg]  # JSON
     message = bytearray(binascii.a2b_base64(item["message"]))
     for offset, name in item.get("indexes", ()):
         try:
-            index = socket.if_nametoindex(name)
+            index = sockets.if_nametoindex(name)
         except OSError as error:
             raise OSError(errno.ENODEV, f"no interface {name}") from error
         struct.pack_into("=I", message, offset, index)

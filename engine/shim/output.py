@@ -10,7 +10,6 @@ from __future__ import annotations
 import fcntl
 import os
 import struct
-from functools import partial
 
 from engine.shim import wire
 from engine.shim.log import ContainerLog
@@ -104,7 +103,10 @@ class Output:
 
     def _watch(self) -> None:
         for fd in self._descriptors:
-            self._loop.watch(fd, IN, partial(self._read, fd))
+            self._loop.watch(fd, IN, self._reader(fd))
+
+    def _reader(self, fd: int) -> Callable[[int], object]:
+        return lambda events: self._read(fd, events)
 
     def _crowded(self) -> bool:
         """Whether the process has to wait for its clients."""

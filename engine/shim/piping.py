@@ -5,9 +5,9 @@ It is of the worker's process group, which ends with whoever asked for the work.
 
 from __future__ import annotations
 
-import json
 import os
 
+from engine.shim import json_text
 from engine.shim.worker import describe
 
 TYPE_CHECKING = False  # the shim imports no typing
@@ -44,6 +44,6 @@ def _write_and_tell(write: Callable[[int], None], writing: int, telling: int) ->
     except BrokenPipeError:
         return 1  # the reader has failed, and knows why
     except BaseException as error:
-        os.write(telling, json.dumps(describe(error)).encode())
+        os.write(telling, json_text.dumps(describe(error)).encode())
         return 1
     return 0

@@ -6,13 +6,9 @@ Refuses to judge the result.
 
 from __future__ import annotations
 
-import json
 import os
-import signal
-import socket
-from functools import partial
 
-from engine.shim import health, linux, peers, sandbox
+from engine.shim import health, json_text, linux, peers, sandbox, signals, sockets
 from engine.shim.loop import IN, Loop, Timer
 from engine.shim.pipes import give_streams, open_pipes
 
@@ -49,8 +45,8 @@ class Probe:
         streams, _, outputs = open_pipes(stdin=False)
         give_streams(bundle, streams)
         self._outputs = list(outputs)
-        self._channel, theirs = socket.socketpair(
-            socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_NONBLOCK
+        self._channel, theirs = sockets.socketpair(
+            sockets.AF_UNIX, sockets.SOCK_SEQPACKET | sockets.SOCK_NONBLOCK
         )
         self._pid = self._fork(init, theirs, streams)
         self._pidfd = os.pidfd_open(self._pid)
@@ -60,9 +56,12 @@ class Probe:
         loop.watch(self._channel.fileno(), IN, self._on_message)
         loop.watch(self._pidfd, IN, self._on_exit)
         for fd in self._outputs:
-            loop.watch(fd, IN, partial(self._on_output, fd))
+            loop.watch(fd, IN, self._reader(fd))
 
-    def _fork(self, init: int, channel: socket.socket, streams: list[int]) -> int:
+    def _reader(self, fd: int) -> Callable[[int], object]:
+        return lambda events: self._on_output(fd, events)
+
+    def _fork(self, init: int, channel: sockets.Socket, streams: list[int]) -> int:
         other_pids = "pid" in peers.names_of(self._bundle)
         if other_pids:
             own = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
@@ -70,7 +69,7 @@ class Probe:
         pid = os.fork()
         if pid == 0:
             try:
-                signal.signal(signal.SIGTERM, signal.SIG_DFL)
+                signals.signal(signals.SIGTERM, signals.SIG_DFL)
                 channel.setblocking(True)
                 _close_others({init, channel.fileno(), *streams})
                 asked = {"args": self._bundle["health"]["args"], "tty": False, "init": False}
@@ -89,14 +88,14 @@ class Probe:
         The loop reaps it: one that is frozen, or hangs in the kernel, must not be waited for.
         """
         self._done = _nothing
-        signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
+        signals.pidfd_send_signal(self._pidfd, signals.SIGKILL)
         self._let_go()
 
     def _on_message(self, _events: int) -> None:
         """It has been executed, from when on its time runs, or could not be."""
         packet = self._channel.recv(_READ_SIZE)
         if packet:
-            fields = json.loads(packet)["error"]["fields"]
+            fields = json_text.loads(packet)["error"]["fields"]
             self._error = f"{fields.get('stage', '')}: {fields.get('reason', '')}"
             return
         self._loop.forget(self._channel.fileno())

@@ -10,10 +10,9 @@ import errno
 import os
 import resource
 import select
-import signal
 import stat
 
-from engine.shim import beneath, linux, users, wire
+from engine.shim import beneath, linux, signals, users, wire
 from engine.shim.refusal import Refusal, refuse
 
 TYPE_CHECKING = False  # importing typing would cost every container half a megabyte
@@ -46,7 +45,7 @@ def execute(process: dict, stage: Stage, confined: Filter, *, alive: int, first:
     confined.capabilities = _set_credentials(process["capabilities"], uid, gid, groups, kept)
     if process.get("no_new_privileges"):
         linux.prctl(linux.PR_SET_NO_NEW_PRIVS, 1)
-    linux.prctl(linux.PR_SET_PDEATHSIG, signal.SIGKILL)
+    linux.prctl(linux.PR_SET_PDEATHSIG, signals.SIGKILL)
     linux.prctl(linux.PR_SET_DUMPABLE, 0)  # new credentials have set it to what fs.suid_dumpable says
     if _hung_up(alive):
         os._exit(1)
@@ -153,10 +152,10 @@ def _hung_up(fd: int) -> bool:
 
 def _reset_signals() -> None:
     """Ignored signals stay ignored through an exec: SIGPIPE by Python, 32 and 33 by posix_spawn."""
-    for number in range(1, signal.NSIG):
-        if number not in (signal.SIGKILL, signal.SIGSTOP):
+    for number in range(1, signals.NSIG):
+        if number not in (signals.SIGKILL, signals.SIGSTOP):
             linux.default_signal(number)
-    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    signals.pthread_sigmask(signals.SIG_SETMASK, ())
 
 
 def _find_program(name: str, environment: dict[str, str]) -> str:

@@ -6,13 +6,11 @@ any number of processes at once: whoever holds the lock does it, and with a livi
 
 from __future__ import annotations
 
-import json
 import os
 import select
-import signal
 from time import time_ns
 
-from engine.shim import cgroup, netlink_send, state, worker
+from engine.shim import cgroup, json_text, netlink_send, signals, state, worker
 from engine.shim.lock import take_lock_of_dead
 
 _DIED = 255
@@ -85,7 +83,7 @@ def _kill_init(facts: dict) -> None:  # type: ignore[type-arg]
         return
     try:
         if worker.process_start_time(pid) == facts.get("pid_start_time"):
-            signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+            signals.pidfd_send_signal(pidfd, signals.SIGKILL)
             poller = select.poll()
             poller.register(pidfd, select.POLLIN)
             poller.poll(_SECONDS * 1000)
@@ -98,7 +96,7 @@ def _kill_init(facts: dict) -> None:  # type: ignore[type-arg]
 def _read(path: str) -> dict:  # type: ignore[type-arg]
     try:
         with open(path, encoding="utf-8") as file:
-            value: dict = json.load(file)  # type: ignore[type-arg]
+            value: dict = json_text.loads(file.read())  # type: ignore[type-arg]
             return value
-    except (FileNotFoundError, json.JSONDecodeError):
+    except (FileNotFoundError, ValueError):
         return {}

@@ -15,16 +15,14 @@ Refuses to return: after any failure the process ends.
 from __future__ import annotations
 
 import fcntl
-import json
 import os
-import signal
-import socket
 import stat
 import struct
 
 from engine.shim import (
     beneath,
     cgroup,
+    json_text,
     linux,
     netlink_send,
     peers,
@@ -32,6 +30,8 @@ from engine.shim import (
     rootfs,
     sealing,
     seccomp,
+    signals,
+    sockets,
     terminal,
     wire,
 )
@@ -47,11 +47,11 @@ _KEYRING_PERMISSIONS = 0x3F1B0000
 """Everything to who possesses it; view, read, search and link to its owner: keyctl_setperm(3)."""
 
 
-def become_init(bundle: dict, channel: socket.socket, streams: list[int]) -> None:  # type: ignore[type-arg]
+def become_init(bundle: dict, channel: sockets.Socket, streams: list[int]) -> None:  # type: ignore[type-arg]
     """Set the sandbox up around this process and execute the command. ``streams``: 0, 1, 2 or none."""
     stage = Stage("starting")
     try:
-        linux.prctl(linux.PR_SET_PDEATHSIG, signal.SIGKILL)
+        linux.prctl(linux.PR_SET_PDEATHSIG, signals.SIGKILL)
         linux.prctl(linux.PR_SET_DUMPABLE, 0)
         os.setsid()
         os.umask(0o022)
@@ -75,14 +75,14 @@ def join(
     bundle: dict,  # type: ignore[type-arg]
     wanted: dict,  # type: ignore[type-arg]
     pidfd: int,
-    channel: socket.socket,
+    channel: sockets.Socket,
     streams: list[int],
     size: list[int] | None,
 ) -> None:
     """Enter the container of the process ``pidfd`` and execute ``wanted`` (a process) in it."""
     stage = Stage("joining the container")
     try:
-        linux.prctl(linux.PR_SET_PDEATHSIG, signal.SIGKILL)
+        linux.prctl(linux.PR_SET_PDEATHSIG, signals.SIGKILL)
         linux.prctl(linux.PR_SET_DUMPABLE, 0)
         os.setsid()
         os.umask(0o022)
@@ -102,9 +102,9 @@ def join(
     os._exit(1)
 
 
-def _fail(channel: socket.socket, error: dict[str, object]) -> None:
+def _fail(channel: sockets.Socket, error: dict[str, object]) -> None:
     try:
-        channel.send(json.dumps({"at": "failed", "error": error}).encode())
+        channel.send(json_text.dumps({"at": "failed", "error": error}).encode())
     except OSError:
         pass  # the parent is gone: nobody is left to be told
     os._exit(1)
@@ -149,13 +149,13 @@ def _join_keyring(bundle: dict) -> None:  # type: ignore[type-arg]
         pass  # a kernel without keys has none to leak
 
 
-def _become_root(channel: socket.socket, stage: Stage) -> None:
+def _become_root(channel: sockets.Socket, stage: Stage) -> None:
     """Wait until the user namespace is mapped, then be its root (see ``userns.admit``)."""
     stage("entering the user namespace")
     if channel.recv(16) != wire.ADMITTED:
         os._exit(1)
     _take_root()
-    linux.prctl(linux.PR_SET_PDEATHSIG, signal.SIGKILL)  # other credentials have cleared it
+    linux.prctl(linux.PR_SET_PDEATHSIG, signals.SIGKILL)  # other credentials have cleared it
 
 
 def _take_root() -> None:
@@ -165,7 +165,7 @@ def _take_root() -> None:
     linux.prctl(linux.PR_SET_DUMPABLE, 0)  # new credentials have set it to what fs.suid_dumpable says
 
 
-def _set_up_root(bundle: dict, channel: socket.socket, stage: Stage) -> None:  # type: ignore[type-arg]
+def _set_up_root(bundle: dict, channel: sockets.Socket, stage: Stage) -> None:  # type: ignore[type-arg]
     prepared = None
     if bundle.get("userns"):
         stage("waiting for the host's mounts")
@@ -183,15 +183,15 @@ def _set_up_root(bundle: dict, channel: socket.socket, stage: Stage) -> None:  #
     sealing.seal(bundle, null, stage)
 
 
-def _receive(channel: socket.socket, count: int) -> list[int]:
+def _receive(channel: sockets.Socket, count: int) -> list[int]:
     """The ``count`` detached mounts that ``userns.admit`` sends."""
     mounts: list[int] = []
     while len(mounts) < count:
-        packet, descriptors, _, _ = socket.recv_fds(channel, _PACKET, 1, socket.MSG_CMSG_CLOEXEC)
+        packet, descriptors, _, _ = sockets.recv_fds(channel, _PACKET, 1, sockets.MSG_CMSG_CLOEXEC)
         if not packet:
             os._exit(1)
         if packet != wire.ADMITTED:
-            raise Refusal(json.loads(packet))
+            raise Refusal(json_text.loads(packet))
         mounts += descriptors
     return mounts
 
@@ -205,7 +205,7 @@ def _set_oom_score(wanted: dict, stage: Stage) -> None:  # type: ignore[type-arg
         file.write(str(score))
 
 
-def _finish_network(bundle: dict, channel: socket.socket, stage: Stage) -> None:  # type: ignore[type-arg]
+def _finish_network(bundle: dict, channel: sockets.Socket, stage: Stage) -> None:  # type: ignore[type-arg]
     network = bundle.get("network")
     if network:
         stage("waiting for the host's side of the network")
@@ -219,7 +219,7 @@ def _finish_network(bundle: dict, channel: socket.socket, stage: Stage) -> None:
 
 
 def _bring_up_loopback() -> None:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as probe:
+    with sockets.Socket(sockets.AF_INET, sockets.SOCK_DGRAM | sockets.SOCK_CLOEXEC) as probe:
         request = struct.pack("16sH14x", b"lo", 0)
         (flags,) = struct.unpack_from("H", fcntl.ioctl(probe, _SIOCGIFFLAGS, request), 16)
         fcntl.ioctl(probe, _SIOCSIFFLAGS, struct.pack("16sH14x", b"lo", flags | _IFF_UP))
@@ -228,7 +228,7 @@ def _bring_up_loopback() -> None:
 def _set_streams(
     bundle: dict,  # type: ignore[type-arg]
     size: list[int] | None,
-    channel: socket.socket,
+    channel: sockets.Socket,
     streams: list[int],
     stage: Stage,
 ) -> None:
@@ -242,7 +242,7 @@ def _set_streams(
     master, slave = terminal.open_terminal(size)
     if "namespaces" in bundle:
         rootfs.bind_console(slave)
-    socket.send_fds(channel, [b'{"at": "terminal"}'], [master, slave])
+    sockets.send_fds(channel, [b'{"at": "terminal"}'], [master, slave])
     os.close(master)
     terminal.take_terminal(slave)
 

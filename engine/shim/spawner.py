@@ -1,7 +1,7 @@
 """Owns the process that forks: supervisors, workers, sessions; refuses to do any of their work itself.
 
-A front end calls ``fork_spawner`` first of all, having imported only os and socket, so that no thread
-exists yet; the spawner imports the shim while its parent goes on importing. The engine as a library starts
+A front end calls ``fork_spawner`` first of all, having imported next to nothing, so that no thread exists
+yet; the spawner imports the shim while its parent goes on importing. The engine as a library starts
 one with ``python -I -S`` and calls ``main``.
 """
 
@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import os
 import select
-import signal
-import socket
+
+from engine.shim import signals, sockets
 
 TYPE_CHECKING = False  # importing typing would cost every container half a megabyte
 if TYPE_CHECKING:
@@ -22,12 +22,12 @@ _IDLE = 0.003
 """Seconds without a request before a child is forked in advance."""
 
 
-def fork_spawner() -> socket.socket:
-    """Fork the spawner; returns the socket on which it takes requests (see ``engine.shim.wire``).
+def fork_spawner() -> int:
+    """Fork the spawner; returns the socket on which it takes requests (``engine.shim.wire``), a descriptor.
 
-    It ends when that socket is closed, or with this process.
+    It ends when that is closed, or with this process.
     """
-    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    ours, theirs = sockets.socketpair(sockets.AF_UNIX, sockets.SOCK_SEQPACKET)
     if os.fork() == 0:
         try:
             ours.close()
@@ -35,7 +35,7 @@ def fork_spawner() -> socket.socket:
         finally:
             os._exit(1)
     theirs.close()
-    return ours
+    return ours.detach()
 
 
 def main(socket_fd: int, *, again: bool = False) -> None:
@@ -56,27 +56,28 @@ def main(socket_fd: int, *, again: bool = False) -> None:
 
     handlers = {"supervise": supervisor.main, "work": worker.main, "session": worker.session_main}
     parent = os.getppid()
-    linux.prctl(linux.PR_SET_PDEATHSIG, signal.SIGKILL)
+    linux.prctl(linux.PR_SET_PDEATHSIG, signals.SIGKILL)
     linux.set_process_name("tuidock-spawner")
     if os.getppid() != parent:
         os._exit(0)
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # children are reaped by the kernel
+    signals.signal(signals.SIGINT, signals.SIG_DFL)
+    signals.signal(signals.SIGCHLD, signals.SIG_IGN)  # children are reaped by the kernel
     gc.collect()
     gc.freeze()  # a collection in a child would touch, and so copy, every shared page
-    connection = socket.socket(fileno=socket_fd)
-    spare: socket.socket | None = None
+    connection = sockets.Socket(fileno=socket_fd)
+    spare: sockets.Socket | None = None
     while True:
         # The fork is made before anybody asks, but not while one request comes after the other.
         if spare is None and not select.select([connection], [], [], _IDLE)[0]:
             spare = _fork_spare(connection, handlers)
-        name, descriptors, _, _ = socket.recv_fds(connection, _PACKET, _DESCRIPTORS, socket.MSG_CMSG_CLOEXEC)
+        flags = sockets.MSG_CMSG_CLOEXEC
+        name, descriptors, _, _ = sockets.recv_fds(connection, _PACKET, _DESCRIPTORS, flags)
         if not name:
             os._exit(0)
         with spare or _fork_spare(connection, handlers) as child:
             spare = None
             try:
-                socket.send_fds(child, [name], descriptors)
+                sockets.send_fds(child, [name], descriptors)
             except OSError:
                 pass  # it was killed: the asker finds its answer socket closed
         for descriptor in descriptors:
@@ -84,17 +85,17 @@ def main(socket_fd: int, *, again: bool = False) -> None:
 
 
 def _fork_spare(
-    connection: socket.socket, handlers: Mapping[str, Callable[[list[int]], None]]
-) -> socket.socket:
+    connection: sockets.Socket, handlers: Mapping[str, Callable[[list[int]], None]]
+) -> sockets.Socket:
     """A child that waits for one request, does it and ends; it ends at once when this process does."""
-    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    ours, theirs = sockets.socketpair(sockets.AF_UNIX, sockets.SOCK_SEQPACKET)
     if os.fork() == 0:
         try:
             connection.close()
             ours.close()
-            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            flags = socket.MSG_CMSG_CLOEXEC
-            name, descriptors, _, _ = socket.recv_fds(theirs, _PACKET, _DESCRIPTORS, flags)
+            signals.signal(signals.SIGCHLD, signals.SIG_DFL)
+            flags = sockets.MSG_CMSG_CLOEXEC
+            name, descriptors, _, _ = sockets.recv_fds(theirs, _PACKET, _DESCRIPTORS, flags)
             theirs.close()
             handler = handlers.get(name.decode("ascii", "replace"))
             if handler is not None and len(descriptors) >= 2:

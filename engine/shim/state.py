@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import errno
 import fcntl
-import json
 import os
 from time import time_ns
+
+from engine.shim import json_text
 
 _FACTS_SIZE = 512
 _ROTATE_AT = 1 << 20
@@ -17,7 +18,7 @@ _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 def write_json(path: str, value: object, *, durable: bool) -> None:
     """Replace the file at ``path`` by rename; ``durable``: it survives a loss of power from then on."""
-    _replace(path, json.dumps(value).encode(), durable=durable)
+    _replace(path, json_text.dumps(value).encode(), durable=durable)
 
 
 def _replace(path: str, content: bytes, *, durable: bool) -> None:
@@ -45,7 +46,7 @@ def write_facts(path: str, facts: dict, *, durable: bool) -> None:  # type: igno
     There a health's results, which may be long, are given up for the rest.
     """
     try:
-        _replace(path, json.dumps(facts).encode().ljust(_FACTS_SIZE), durable=durable)
+        _replace(path, json_text.dumps(facts).encode().ljust(_FACTS_SIZE), durable=durable)
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
@@ -56,7 +57,7 @@ def write_facts(path: str, facts: dict, *, durable: bool) -> None:  # type: igno
 
 def _overwrite(path: str, facts: dict) -> bool:  # type: ignore[type-arg]
     """Write over the file at ``path``, whose blocks are there; False if there is none, or a shorter one."""
-    content = json.dumps(facts).encode()
+    content = json_text.dumps(facts).encode()
     try:
         fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
     except FileNotFoundError:
@@ -118,17 +119,17 @@ def _rotate(fd: int, path: str) -> None:
 
 def _event_line(event: dict) -> bytes:  # type: ignore[type-arg]
     """``event`` as one line that readers of the journal take: long attributes are cut."""
-    line = json.dumps(event).encode() + b"\n"
+    line = json_text.dumps(event).encode() + b"\n"
     for limit in _VALUE_LIMITS:
         if len(line) <= _LINE_LIMIT:
             return line
         shortened = {name[:64]: value[:limit] for name, value in event["attributes"].items()}
-        line = json.dumps({**event, "attributes": shortened}).encode() + b"\n"
+        line = json_text.dumps({**event, "attributes": shortened}).encode() + b"\n"
     if len(line) <= _LINE_LIMIT:
         return line
     attributes = event["attributes"]
     told = {name: attributes[name][:64] for name in ("name", "exitCode") if name in attributes}
-    return json.dumps({**event, "attributes": told}).encode() + b"\n"
+    return json_text.dumps({**event, "attributes": told}).encode() + b"\n"
 
 
 def remove(path: str) -> None:

@@ -7,13 +7,9 @@ dies with its one client. Refuses to interpret what passes through.
 
 from __future__ import annotations
 
-import json
 import os
-import signal
-import socket
-from functools import partial
 
-from engine.shim import cgroup, linux, state, terminal, wire, worker
+from engine.shim import cgroup, json_text, linux, signals, sockets, state, terminal, wire, worker
 from engine.shim.container import Container
 from engine.shim.executions import Executions
 from engine.shim.loop import IN, Client, Input, Loop
@@ -31,7 +27,7 @@ def main(descriptors: list[int]) -> None:
     os.closerange(answer + 1, 1 << 20)
     linux.prctl(linux.PR_SET_DUMPABLE, 0)
     linux.set_process_name("tuidock-superv")
-    connection = socket.socket(fileno=answer)
+    connection = sockets.Socket(fileno=answer)
     bundle: dict = request["bundle"]  # type: ignore[type-arg, assignment]
     if request.get("size"):
         bundle["size"] = request["size"]
@@ -41,7 +37,7 @@ def main(descriptors: list[int]) -> None:
         supervisor = Supervisor(container)
         container.start(answer)
     except BaseException as error:
-        body = json.dumps(container.stage.explain(error)).encode()
+        body = json_text.dumps(container.stage.explain(error)).encode()
         container.undo()
         try:
             connection.sendall(wire.pack(wire.ERROR, body))
@@ -71,10 +67,10 @@ class Supervisor:
         self._paused = False
         self._pauser: Client | None = None
 
-    def run(self, connection: socket.socket, *, attach: bool, stdin: bool) -> None:
+    def run(self, connection: sockets.Socket, *, attach: bool, stdin: bool) -> None:
         """Report READY on ``connection``, serve until init has ended, clean up, let clients read the rest."""
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)
-        signal.signal(signal.SIGTERM, self._on_terminate)
+        signals.signal(signals.SIGHUP, signals.SIG_IGN)
+        signals.signal(signals.SIGTERM, self._on_terminate)
         loop, container = self._loop, self._container
         asker = self._adopt(connection)
         asker.held = container.step
@@ -114,7 +110,7 @@ class Supervisor:
         """The machine shuts down: the container is asked to stop as its image wants to be asked."""
         self._runs.cancel()
         try:
-            self._container.signal(self._bundle.get("stop_signal") or signal.SIGTERM)
+            self._container.signal(self._bundle.get("stop_signal") or signals.SIGTERM)
         except ProcessLookupError:
             pass  # it has ended, and its end is being recorded
 
@@ -130,9 +126,9 @@ class Supervisor:
 
     def _part(self) -> None:
         """A run is over: who attended it gets the rest of its output and the exit code."""
-        body = json.dumps({"exit_code": self._runs.exit_code, "again": self._runs.resting}).encode()
+        body = json_text.dumps({"exit_code": self._runs.exit_code, "again": self._runs.resting}).encode()
         for client in tuple(self._clients):
-            client.on_drained = partial(self._end, body)
+            client.on_drained = lambda client: self._end(body, client)
             self._end(body, client)
 
     def _end(self, body: bytes, client: Client) -> None:
@@ -143,7 +139,7 @@ class Supervisor:
             client.send(wire.EXIT, body)
 
     # -- clients ---------------------------------------------------------------------------------
-    def _adopt(self, connection: socket.socket) -> Client:
+    def _adopt(self, connection: sockets.Socket) -> Client:
         client = Client(self._loop, connection)
         client.on_frame, client.on_gone, client.on_drained = self._on_frame, self._on_gone, self._output.feed
         self._clients.append(client)
@@ -164,7 +160,7 @@ class Supervisor:
         if client is self._pauser and not self._runs.over:
             self._thaw()
         if self._container.step and not self._runs.over:
-            self._container.signal(signal.SIGKILL)
+            self._container.signal(signals.SIGKILL)
 
     def _on_frame(self, client: Client, kind: int, body: bytes) -> None:
         if kind == wire.REQUEST:
@@ -176,7 +172,7 @@ class Supervisor:
         elif kind == wire.STDIN_END:
             self._end_input(client)
         elif kind == wire.RESIZE:
-            self._resize(json.loads(body))
+            self._resize(json_text.loads(body))
         elif kind == wire.DETACHED:
             client.close()
             self._clients.remove(client)
@@ -195,7 +191,7 @@ class Supervisor:
 
     def _on_request(self, client: Client, body: bytes) -> None:
         try:
-            request = json.loads(body)
+            request = json_text.loads(body)
             version = request.get("version")
             if version != wire.VERSION:
                 raise refuse(
@@ -207,10 +203,10 @@ class Supervisor:
             result = operation(self, client, request)
         except Exception as error:
             self._container.stage("supervisor")
-            client.send(wire.ERROR, json.dumps(self._container.stage.explain(error)).encode())
+            client.send(wire.ERROR, json_text.dumps(self._container.stage.explain(error)).encode())
             return
         if result is not None:
-            client.send(wire.RESULT, json.dumps(result).encode())
+            client.send(wire.RESULT, json_text.dumps(result).encode())
             if request["op"] == "attach":
                 cursor = self._output.since(request.get("replay"))
                 self._attach(client, cursor, stdin=request.get("stdin"))
@@ -272,7 +268,7 @@ class Supervisor:
         if resting:
             return {}
         self._container.signal(number)
-        if number == signal.SIGKILL:
+        if number == signals.SIGKILL:
             self._paused, self._pauser = False, None
         return {}
 

@@ -9,12 +9,10 @@ Refuses to choose ids. Sources: user_namespaces(7), mount_setattr(2), the kernel
 from __future__ import annotations
 
 import errno
-import json
 import os
 import resource
-import socket
 
-from engine.shim import cgroup, linux, rootfs, wire
+from engine.shim import cgroup, json_text, linux, rootfs, sockets, wire
 from engine.shim.pipes import give_streams, root_of
 from engine.shim.refusal import Stage, refuse
 
@@ -33,7 +31,7 @@ def fork_init() -> int:
         raise refuse("making a user namespace", reason, errno_=error.errno or 0, remedy=remedy) from error
 
 
-def admit(bundle: dict, pid: int, channel: socket.socket, streams: list[int], stage: Stage) -> None:  # type: ignore[type-arg]  # JSON
+def admit(bundle: dict, pid: int, channel: sockets.Socket, streams: list[int], stage: Stage) -> None:  # type: ignore[type-arg]  # JSON
     """Do for the init ``pid`` what it has no right to, and send it what it waits for on ``channel``."""
     stage("mapping users")
     lines = "".join(f"{inside} {outside} {size}\n" for inside, outside, size in bundle["userns"]["map"])
@@ -53,19 +51,19 @@ def admit(bundle: dict, pid: int, channel: socket.socket, streams: list[int], st
         raise refuse("preparing mounts", "the process that does it was killed")
 
 
-def _prepare(bundle: dict, pid: int, channel: socket.socket) -> None:  # type: ignore[type-arg]
+def _prepare(bundle: dict, pid: int, channel: sockets.Socket) -> None:  # type: ignore[type-arg]
     stage = Stage("preparing mounts")
     try:
         channel.send(wire.ADMITTED)
         namespace = os.open(f"/proc/{pid}/ns/user", os.O_RDONLY | os.O_CLOEXEC)
         for source in _sources(bundle, namespace, stage):
-            socket.send_fds(channel, [wire.ADMITTED], [source])
+            sockets.send_fds(channel, [wire.ADMITTED], [source])
         stage("mounting the root", bundle["rootfs"]["upper"])
-        socket.send_fds(channel, [wire.ADMITTED], [_root(bundle, namespace, stage)])
+        sockets.send_fds(channel, [wire.ADMITTED], [_root(bundle, namespace, stage)])
     except (BrokenPipeError, ConnectionResetError):
         os._exit(1)  # it has failed, and said why
     except BaseException as error:
-        channel.send(json.dumps(stage.explain(error)).encode())
+        channel.send(json_text.dumps(stage.explain(error)).encode())
         os._exit(1)
     os._exit(0)
 

@@ -8,13 +8,11 @@ the asking side shuts its end of the answer socket, or dies.
 from __future__ import annotations
 
 import fcntl
-import json
 import os
 import select
-import signal
 import sys
 
-from engine.shim import linux, wire
+from engine.shim import json_text, linux, signals, wire
 
 _answer: int = -1
 
@@ -27,7 +25,7 @@ def report(value: object) -> None:
 
 def send(fd: int, kind: int, value: object) -> None:
     """Write one frame with a JSON body, all of it, to a blocking descriptor."""
-    view = memoryview(wire.pack(kind, json.dumps(value).encode()))
+    view = memoryview(wire.pack(kind, json_text.dumps(value).encode()))
     while view:
         view = view[os.write(fd, view) :]
 
@@ -37,7 +35,7 @@ def read_body(fd: int) -> dict[str, object]:
     size = os.fstat(fd).st_size
     with os.fdopen(fd, "rb") as file:
         file.seek(0)
-        value = json.loads(file.read(size))
+        value = json_text.loads(file.read(size))
     if not isinstance(value, dict):
         raise TypeError("the body of a request must be a JSON object")
     return value
@@ -90,7 +88,7 @@ def _die_with_asker(answer: int) -> None:
     """Kill the group when the asker is gone: SIGIO comes when the socket's state changes."""
     parent = os.getppid()
     os.setsid()
-    linux.prctl(linux.PR_SET_PDEATHSIG, signal.SIGKILL)
+    linux.prctl(linux.PR_SET_PDEATHSIG, signals.SIGKILL)
     linux.set_process_name("tuidock-worker")
 
     poller = select.poll()
@@ -98,9 +96,9 @@ def _die_with_asker(answer: int) -> None:
 
     def on_change(_signal: int, _frame: object) -> None:
         if poller.poll(0):
-            os.killpg(0, signal.SIGKILL)
+            os.killpg(0, signals.SIGKILL)
 
-    signal.signal(signal.SIGIO, on_change)
+    signals.signal(signals.SIGIO, on_change)
     fcntl.fcntl(answer, fcntl.F_SETOWN, os.getpid())
     fcntl.fcntl(answer, fcntl.F_SETFL, fcntl.fcntl(answer, fcntl.F_GETFL) | os.O_ASYNC)
     on_change(0, None)  # it may have happened before the signal was asked for
@@ -131,8 +129,8 @@ def _start_session(body: dict[str, object]) -> dict[str, int]:
     if pid == 0:
         try:
             os.setsid()
-            for number in (signal.SIGPIPE, signal.SIGXFSZ):
-                signal.signal(number, signal.SIG_DFL)
+            for number in (signals.SIGPIPE, signals.SIGXFSZ):
+                signals.signal(number, signals.SIG_DFL)
             os.chdir(str(body["cwd"]))
             # socket.recv_fds ignores MSG_CMSG_CLOEXEC (CPython 3.11 to 3.13), and who asked waits for the
             # last copy of the answer's socket

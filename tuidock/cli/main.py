@@ -11,8 +11,6 @@ from tuidock.cli import diagnostics, flags, output, spellings
 from tuidock.cli.command import PROGRAM, Command, Invocation, arity_problem
 
 if TYPE_CHECKING:
-    import socket
-
     from engine.paths import Paths
 
 GLOBAL_FLAGS = (
@@ -26,7 +24,7 @@ _NO_REGISTRY = (
 )
 
 
-def main(argv: list[str], paths: Paths, spawner: socket.socket | None) -> int:
+def main(argv: list[str], paths: Paths, spawner: int | None) -> int:
     """Run the command line ``argv`` (without the program's name and --root); returns the exit code."""
     try:
         return _main(argv, paths, spawner)
@@ -38,7 +36,7 @@ def main(argv: list[str], paths: Paths, spawner: socket.socket | None) -> int:
         return diagnostics.unexpected(error)
 
 
-def _main(argv: list[str], paths: Paths, spawner: socket.socket | None) -> int:
+def _main(argv: list[str], paths: Paths, spawner: int | None) -> int:
     for word in argv:
         if not word.isascii() and word.encode(errors="replace").decode() != word:
             return diagnostics.problem(f"argument {word!r} is not valid UTF-8", diagnostics.ENGINE_FAILED)
@@ -79,7 +77,7 @@ def _help(words: list[str]) -> int:
     return 0
 
 
-def _verb(words: list[str], paths: Paths, spawner: socket.socket | None) -> int:
+def _verb(words: list[str], paths: Paths, spawner: int | None) -> int:
     spelling, rest = _split(words)
     verb = spellings.by_spelling().get(spelling)
     if verb is None:
@@ -107,7 +105,7 @@ def _invocation(spelling: str, rest: list[str], command: Command) -> Invocation:
     return Invocation(spelling=spelling, values=parsed.values, given=parsed.given, arguments=parsed.arguments)
 
 
-def _run(command: Command, invocation: Invocation, paths: Paths, spawner: socket.socket | None) -> int:
+def _run(command: Command, invocation: Invocation, paths: Paths, spawner: int | None) -> int:
     try:
         return loop.run(_with_engine(command, invocation, paths, spawner))
     except EngineError as error:
@@ -120,9 +118,7 @@ def _run(command: Command, invocation: Invocation, paths: Paths, spawner: socket
         return diagnostics.unexpected(error)
 
 
-async def _with_engine(
-    command: Command, invocation: Invocation, paths: Paths, spawner: socket.socket | None
-) -> int:
+async def _with_engine(command: Command, invocation: Invocation, paths: Paths, spawner: int | None) -> int:
     from engine.engine import Engine
 
     engine = await Engine.open(paths, spawner, at_ease=False)
