@@ -26,7 +26,7 @@ _PROGRAM = "import sys; sys.path[:0] = [sys.argv[1]]; from engine.shim.spawner i
 
 
 class Launcher:
-    """The client of one spawner; ``spawner`` is its socket's descriptor, None one that is started when asked."""
+    """The client of one spawner; ``spawner`` is its socket's descriptor, None: it is started when asked."""
 
     def __init__(self, spawner: int | None) -> None:
         self._spawner = None if spawner is None else socket.socket(fileno=spawner)
