@@ -5,6 +5,7 @@ Source: moby daemon/create.go. Refuses to start anything.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from typing import TYPE_CHECKING
@@ -35,10 +36,13 @@ from engine.runtime.supervision import check_health, check_restart
 from engine.store.locks import staging, store_failure
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from engine.containers.parts import Parts
     from engine.events import Progress
     from engine.oci.config import ContainerConfig
     from engine.options import CreateOptions
+    from engine.paths import Paths
     from engine.records import Image
 
 _ATTEMPTS = 8
@@ -200,12 +204,11 @@ async def make_folders(
         for point in wanted:
             make_volume_folder(parts.paths, point.name)
         fresh = [point for point in wanted if _is_filled(point) and not os.listdir(point.source)]
-        if fresh and lower:
-            await _copy_up(parts, lower, fresh, progress)
-        with staging(parts.paths) as folder:
+        with _emptied(parts.paths) as folder:
             make_container_folder(f"{folder}/new", lower)
+            if fresh and lower:
+                await _copy_up(parts, (f"{folder}/new/init", *lower), fresh, progress)
             os.rename(f"{folder}/new", parts.paths.container(container.id))
-            os.rmdir(folder)
     except OSError as error:
         raise store_failure(error.filename or parts.paths.containers, error) from error
 
@@ -217,7 +220,7 @@ def _is_filled(point: MountPoint) -> bool:
 
 async def _copy_up(parts: Parts, lower: tuple[str, ...], fresh: list[MountPoint], progress: Progress) -> None:
     progress(Message(text=f"Filling volumes with the image's content: {', '.join(p.target for p in fresh)}"))
-    with staging(parts.paths) as scratch:
+    with _emptied(parts.paths) as scratch:
         await parts.launcher.work(
             "engine.runtime.copyup:copy_up",
             {
@@ -226,4 +229,21 @@ async def _copy_up(parts: Parts, lower: tuple[str, ...], fresh: list[MountPoint]
                 "volumes": [[point.target, point.source] for point in fresh],
             },
         )
-        os.rmdir(scratch)
+
+
+@contextlib.contextmanager
+def _emptied(paths: Paths) -> Iterator[str]:
+    """A staging folder that is gone afterwards, with what a failure left in it."""
+    with staging(paths) as folder:
+        try:
+            yield folder
+            os.rmdir(folder)
+        except BaseException:
+            from engine.layer.tree import OPEN_FOLDER, remove_entry
+
+            parent = os.open(paths.staging, OPEN_FOLDER)
+            try:
+                remove_entry(parent, os.path.basename(folder).encode())
+            finally:
+                os.close(parent)
+            raise

@@ -88,12 +88,14 @@ def mount_plan(  # noqa: PLR0913 - each is one of the container's options
         *_kernel_mounts(shm, privileged=privileged),
         *_cgroup_mounts(host, container_id, privileged=privileged),
     )
-    binds = tuple(Mount("bind", source, target, ("bind", "rprivate")) for target, source in files.items())
+    binds = [Mount("bind", source, target, ("bind", "rprivate")) for target, source in files.items()]
     kept = tuple(mount for mount in (*engine, *binds) if not _replaced(mount.target, targets))
+    # In a volume of the user's on /etc they are, too: without these files no name is known.
+    within = tuple(mount for mount in binds if mount not in kept and mount.target not in targets)
     readonly = (_CGROUP,) if v1_tree and not privileged else ()
     open_paths = privileged or systempaths_unconfined
     return MountPlan(
-        mounts=kept + own,
+        mounts=kept + own + within,
         masked_paths=() if open_paths else MASKED_PATHS,
         readonly_paths=(() if open_paths else READONLY_PATHS) + readonly,
     )

@@ -194,3 +194,16 @@ async def test_an_images_volume_is_not_made_where_others_mount(engine):
     second = await engine.containers.create(sh("true", image="voluminous", volumes_from=("first",)))
     assert [point.target for point in second.mounts] == ["/v"]
     assert len(await engine.volumes.list()) == 1
+
+
+async def test_a_fresh_volume_on_etc_has_the_engines_files(engine):
+    mount = MountSpec(type="volume", source="etc", target="/etc", read_only=True)
+    code, out, _ = await run(engine, sh("cat /etc/hostname; ls /etc", mounts=(mount,), hostname="here"))
+    assert (code, out.split()[:3]) == (0, [b"here", b"group", b"hostname"])
+
+
+async def test_a_create_that_was_refused_leaves_nothing_staged(engine, paths):
+    mount = MountSpec(type="volume", source="v", target="/etc/passwd")
+    with pytest.raises(InvalidInput):
+        await engine.containers.create(sh("true", mounts=(mount,)))
+    assert os.listdir(paths.staging) == []

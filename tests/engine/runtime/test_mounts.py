@@ -69,6 +69,11 @@ def test_parents_are_mounted_before_what_lies_in_them():
     assert targets(plan(points))[-2:] == ["/a", "/a/b/c"]
 
 
+def test_the_engines_files_are_seen_in_a_volume_on_etc():
+    found = plan([MountPoint(type="volume", source="/v", target="/etc")])
+    assert targets(found)[-2:] == ["/etc", "/etc/hosts"]
+
+
 def test_a_read_only_bind_is_recursive_and_private():
     point = MountPoint(type="bind", source="/s", target="/t", read_only=True)
     assert user_mount(point) == Mount("bind", "/s", "/t", ("rbind", "rprivate", "ro"))
