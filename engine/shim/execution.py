@@ -92,6 +92,10 @@ class Execution:
         self._slave = -1
         self._pid = 0
         self._over = False
+        self._body = b""
+        """Of EXIT, once the process has ended."""
+        self._handed_over = True
+        """Whether the supervisor may have handed over clients that are not taken yet."""
         self._writer = Input(self._loop, -1)
 
     def start(self, stage: Stage) -> None:
@@ -164,19 +168,26 @@ class Execution:
     def _finish(self, code: int) -> None:
         kept = "" if self._clients else self._keep()
         self._say(exit_code=code, kept=kept)
-        body = json_text.dumps({"exit_code": code}).encode()
+        # Who was handed over before this is served here, who comes later is told by the supervisor.
+        self._channel.shutdown(sockets.SHUT_RD)
+        self._body = json_text.dumps({"exit_code": code}).encode()
         for client in tuple(self._clients):
-            client.on_drained = lambda late: self._end(late, body)
-            self._end(client, body)
-        while any(client.pending or self._output.lags(client) for client in self._clients):
+            self._bid_farewell(client)
+        while self._handed_over or any(
+            client.pending or self._output.lags(client) for client in self._clients
+        ):
             self._loop.turn()
 
-    def _end(self, client: Client, body: bytes) -> None:
+    def _bid_farewell(self, client: Client) -> None:
+        client.on_drained = self._end
+        self._end(client)
+
+    def _end(self, client: Client) -> None:
         """The rest of the output, then EXIT."""
         self._output.feed(client)
         if client.waits and not self._output.lags(client):
             client.waits = False
-            client.send(wire.EXIT, body)
+            client.send(wire.EXIT, self._body)
 
     def _keep(self) -> str:
         """Nobody was there to see the end: what is held goes to a file, as frames; its path."""
@@ -201,6 +212,7 @@ class Execution:
         packet, descriptors, _, _ = sockets.recv_fds(self._channel, 65536, 4, sockets.MSG_CMSG_CLOEXEC)
         if not packet:
             self._loop.forget(self._channel.fileno())
+            self._handed_over = False
             return
         request = json_text.loads(packet)
         for descriptor in descriptors:
@@ -208,6 +220,8 @@ class Execution:
             if request.get("size") and self._terminal >= 0:
                 terminal.resize(self._terminal, request["size"])
             self._attach(client, request)
+            if self._body:
+                self._bid_farewell(client)
 
     def _attach(self, client: Client, request: dict) -> None:  # type: ignore[type-arg]
         client.on_frame, client.on_drained = self._on_frame, self._output.feed

@@ -86,8 +86,11 @@ class Executions:
             try:
                 sockets.send_fds(session.channel, [json_text.dumps(request).encode()], [client.sock.fileno()])
             except OSError as error:
-                raise refuse("exec", "the session ends, or does not answer") from error
-            return True
+                self._on_word(session, IN)
+                if session.told["exit_code"] is None:
+                    raise refuse("exec", "the session does not answer") from error
+            else:
+                return True
         client.send(
             wire.RESULT, json_text.dumps({"tty": session.told["tty"], "exec_id": session.told["id"]}).encode()
         )

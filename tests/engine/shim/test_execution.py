@@ -12,7 +12,8 @@ import socket
 import pytest
 
 from engine import errors
-from engine.shim import wire
+from engine.shim import sockets, wire
+from engine.shim.execution import Execution
 from tests.engine.shim.conftest import finish
 from tests.support.supervisor import ask, joined, kill, read_until
 
@@ -210,6 +211,23 @@ async def test_only_the_last_sessions_are_remembered(box):
         await asyncio.sleep(0.01)
     assert len(await sessions(box)) <= 64
     await kill(box)
+
+
+def test_who_comes_while_the_process_ends_is_told_so_by_one_of_the_two(tmp_path):
+    supervisor, fork = sockets.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    first, (ours, theirs) = sockets.Socket(socket.AF_UNIX, socket.SOCK_STREAM), socket.socketpair()
+    session = Execution({"run_dir": str(tmp_path)}, {"args": ["true"]}, -1, first, fork)
+    session._loop.watch(fork.fileno(), select.POLLIN, session._on_client)
+    sockets.send_fds(supervisor, [b"{}"], [theirs.fileno()])
+    session._finish(3)
+    told = wire.FrameReader().feed(ours.recv(4096))
+    assert [kind for kind, _ in told] == [wire.RESULT, wire.EXIT]
+    assert json.loads(told[1][1]) == {"exit_code": 3}
+    with pytest.raises(BrokenPipeError):
+        sockets.send_fds(supervisor, [b"{}"], [theirs.fileno()])
+    session._clients[0].close()
+    for one in (supervisor, fork, first, ours, theirs):
+        one.close()
 
 
 async def test_a_session_that_is_none_is_not_found(box):
