@@ -189,25 +189,29 @@ def _remove(directory: str) -> bool:
 
 
 def freeze(freezer: dict, *, frozen: bool) -> None:  # type: ignore[type-arg]  # JSON
-    """Stop or continue every process of the cgroup; returns when the kernel says so, refuses after 10 s."""
-    directory, end = freezer["dir"], monotonic() + _SECONDS
+    """Stop or continue every process of the cgroup; returns when the kernel says so.
+
+    Refuses after 10 s: one that hangs in the kernel does not stop. Then those that have stopped continue.
+    """
+    end = monotonic() + _SECONDS
+    while not _frozen_as(freezer, wanted=frozen):
+        if monotonic() > end:
+            if frozen:
+                _frozen_as(freezer, wanted=False)
+            verb = "pausing" if frozen else "unpausing"
+            raise refuse(verb, "its processes did not change their state within 10 seconds")
+        sleep(0.002)
+
+
+def _frozen_as(freezer: dict, *, wanted: bool) -> bool:  # type: ignore[type-arg]
+    """Ask for the state, and say whether it is that."""
+    directory = freezer["dir"]
     if freezer["version"] == 1:
-        wanted = "FROZEN" if frozen else "THAWED"
-        while True:
-            write(f"{directory}/freezer.state", wanted)
-            if _read(f"{directory}/freezer.state").strip() == wanted:
-                return
-            _wait(end, frozen=frozen)
-    write(f"{directory}/cgroup.freeze", str(int(frozen)))
-    while f"frozen {int(frozen)}" not in _read(f"{directory}/cgroup.events"):
-        _wait(end, frozen=frozen)
-
-
-def _wait(end: float, *, frozen: bool) -> None:
-    if monotonic() > end:
-        verb = "pausing" if frozen else "unpausing"
-        raise refuse(verb, "its processes did not change their state within 10 seconds")
-    sleep(0.002)
+        word = "FROZEN" if wanted else "THAWED"
+        write(f"{directory}/freezer.state", word)
+        return _read(f"{directory}/freezer.state").strip() == word
+    write(f"{directory}/cgroup.freeze", str(int(wanted)))
+    return f"frozen {int(wanted)}" in _read(f"{directory}/cgroup.events")
 
 
 def oom_kills(path: str | None) -> int:
