@@ -57,6 +57,8 @@ async def stats(parts: Parts, wanted: StatsOptions) -> AsyncIterator[tuple[Conta
     while True:
         await asyncio.sleep(pause)
         containers = await _containers(parts, wanted, chosen)
+        for gone in meters.keys() - {container.id for container in containers}:
+            del meters[gone]
         yield tuple(_stats(container, _meter(parts, meters, container), most) for container in containers)
         if not wanted.stream:
             return
