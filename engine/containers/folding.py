@@ -80,6 +80,11 @@ async def _fold_claimed(parts: Parts, container_id: str) -> Row | None:
     if row is None or row.desired != RUNNING:
         return row
     facts = read_facts(parts.paths, container_id)
+    if not facts.alive and not os.path.exists(parts.paths.container_lock(container_id)):
+        from engine.runtime.orphans import reclaimed  # whose run folder is gone
+
+        if await reclaimed(parts.paths, parts.launcher, row.container):
+            facts = read_facts(parts.paths, container_id)
     if facts.alive:
         return row if facts.state is None else with_state(row, facts.state)
     if os.path.exists(parts.paths.container_bundle(container_id)):

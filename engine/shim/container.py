@@ -58,6 +58,7 @@ class Container:
         self.terminal = -1
         self.listener: sockets.Socket | None = None
         self._lock: int | None = None
+        self._own_start_time = 0
         self._ports: list[sockets.Socket] = []
         self._held: list[int] = []
         self._network_up = False
@@ -111,18 +112,32 @@ class Container:
             return
         bundle, run_dir = self.bundle, self.bundle["run_dir"]
         self.stage("making the run folder", run_dir)
+        self._own_start_time = worker.process_start_time(os.getpid())
         self._lock = lock.take_lock(bundle["lock_path"])
         if self._lock is None:
             name = bundle.get("name") or bundle["id"]
             reason = f"container {name} is already running"
             raise Refusal(wire.failure("Conflict", kind="container", name=name, reason=reason))
         state.write_json(f"{run_dir}/bundle.json", bundle, durable=False)
-        path = bundle["socket_path"]
-        state.remove(path)
-        self.listener = sockets.Socket(sockets.AF_UNIX, sockets.SOCK_STREAM | sockets.SOCK_NONBLOCK)
-        self.listener.bind(path)
-        os.chmod(path, 0o600)
-        self.listener.listen(64)
+        self.listener = _listen(bundle["socket_path"])
+
+    def claim_again(self) -> None:
+        """As ``claim``, if somebody has removed the run folder of a container that lives.
+
+        Who asks for it then finds it again; connections that there are stay.
+        """
+        held, bundle = self._lock, self.bundle
+        if held is None or self.listener is None or lock.is_at(held, bundle["lock_path"]):
+            return
+        taken = lock.take_lock(bundle["lock_path"])
+        if taken is None:
+            return
+        os.close(held)
+        self._lock = taken
+        state.write_json(f"{bundle['run_dir']}/bundle.json", bundle, durable=False)
+        with _listen(bundle["socket_path"]) as listener:
+            # In its place: a poll(2) that goes on after the signal does not ask for another number.
+            os.dup2(listener.fileno(), self.listener.fileno(), inheritable=False)
 
     def _fork_init(self) -> sockets.Socket:
         """Fork the container's init; returns the channel on which it reports (see ``sandbox``)."""
@@ -235,6 +250,7 @@ class Container:
             "started_at": self.started_at,
             "finished_at": self.finished_at,
             "restart_count": self.restart_count,
+            "supervisor": [os.getpid(), self._own_start_time],
         }
         if self.health is not None:
             facts["health"] = self.health
@@ -313,6 +329,18 @@ def _users() -> ModuleType:
     from engine.shim import userns  # what few containers ask for, the others pay no memory for
 
     return userns
+
+
+def _listen(path: str) -> sockets.Socket:
+    """A socket that has its name when it can be connected to."""
+    listener = sockets.Socket(sockets.AF_UNIX, sockets.SOCK_STREAM | sockets.SOCK_NONBLOCK)
+    unready = f"{path}.n"
+    state.remove(unready)
+    listener.bind(unready)
+    os.chmod(unready, 0o600)
+    listener.listen(64)
+    os.rename(unready, path)
+    return listener
 
 
 def _allow_descriptors(bundle: dict) -> None:  # type: ignore[type-arg]

@@ -36,6 +36,7 @@ def serve(
         linux.prctl(linux.PR_SET_PDEATHSIG, signals.SIGKILL)
         linux.set_process_name("tuidock-exec")
         signals.signal(signals.SIGTERM, signals.SIG_DFL)
+        signals.signal(signals.SIGHUP, signals.SIG_IGN)
         keep = sorted((2, pidfd, connection.fileno(), channel.fileno(), 1 << 20))
         for place, number in enumerate(keep[1:]):
             os.closerange(keep[place] + 1, number)

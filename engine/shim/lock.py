@@ -26,7 +26,7 @@ def take_lock(path: str) -> int | None:
             continue  # a cleaner removed the folder in between
         if fd is None:
             return None
-        if _is_at(fd, path):
+        if is_at(fd, path):
             return fd
         os.close(fd)
 
@@ -37,7 +37,7 @@ def take_lock_of_dead(path: str) -> int | None:
         fd = _lock(path, 0)
     except FileNotFoundError:
         return None
-    if fd is not None and not _is_at(fd, path):
+    if fd is not None and not is_at(fd, path):
         os.close(fd)
         return None
     return fd
@@ -53,7 +53,8 @@ def _lock(path: str, create: int) -> int | None:
     return fd
 
 
-def _is_at(fd: int, path: str) -> bool:
+def is_at(fd: int, path: str) -> bool:
+    """Whether ``path`` names the file that is open as ``fd``."""
     try:
         return os.path.samestat(os.fstat(fd), os.stat(path))
     except FileNotFoundError:

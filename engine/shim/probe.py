@@ -70,6 +70,7 @@ class Probe:
         if pid == 0:
             try:
                 signals.signal(signals.SIGTERM, signals.SIG_DFL)
+                signals.signal(signals.SIGHUP, signals.SIG_IGN)
                 channel.setblocking(True)
                 _close_others({init, channel.fileno(), *streams})
                 asked = {"args": self._bundle["health"]["args"], "tty": False, "init": False}

@@ -69,7 +69,7 @@ class Supervisor:
 
     def run(self, connection: sockets.Socket, *, attach: bool, stdin: bool) -> None:
         """Report READY on ``connection``, serve until init has ended, clean up, let clients read the rest."""
-        signals.signal(signals.SIGHUP, signals.SIG_IGN)
+        signals.signal(signals.SIGHUP, self._on_hangup)
         signals.signal(signals.SIGTERM, self._on_terminate)
         loop, container = self._loop, self._container
         asker = self._adopt(connection)
@@ -113,6 +113,14 @@ class Supervisor:
             self._container.signal(self._bundle.get("stop_signal") or signals.SIGTERM)
         except ProcessLookupError:
             pass  # it has ended, and its end is being recorded
+
+    def _on_hangup(self, _number: int, _frame: object) -> None:
+        """Somebody finds the container alive and its run folder gone."""
+        if not self._runs.over:
+            try:
+                self._container.claim_again()
+            except OSError:
+                pass  # there is no room: it is asked again
 
     def _finish(self) -> None:
         container = self._container

@@ -46,7 +46,8 @@ folder by the one that holds the lock and kept while the container runs, so that
 can clean up after it. ``state.json`` holds the supervisor's facts, written by rename under the persistent
 root; where the disk is full, over the facts before, for which it is padded with spaces: {"version": 1,
 "status", "pid", "pid_start_time", "exit_code", "error", "oom_killed", "started_at" and "finished_at" in ns
-since the epoch, "restart_count"} and, where it is checked, "health": {"status", "failing_streak", "log"}.
+since the epoch, "restart_count", "supervisor": [pid, start time]} and, where it is checked, "health":
+{"status", "failing_streak", "log"}. SIGHUP to a supervisor whose run folder is gone makes it anew.
 """
 
 from __future__ import annotations
