@@ -210,14 +210,19 @@ class Containers:
 
         await stopping.kill(self._parts, reference, signal)
 
-    async def restart(self, reference: str, timeout: int | None = None) -> None:  # noqa: ASYNC109 - as above
-        """Stop the container if it runs, then start it."""
+    async def restart(
+        self,
+        reference: str,
+        timeout: int | None = None,  # noqa: ASYNC109 - as above
+        signal: str | None = None,
+    ) -> None:
+        """Stop the container if it runs, with ``signal`` in place of its own, then start it."""
         from engine.containers import running, stopping
 
         container = await self.get(reference)
         if container.state.running and container.options.auto_remove:
             await ask(self._parts, container, {"op": "keep"})
-        await stopping.stop(self._parts, container.id, timeout, None)
+        await stopping.stop(self._parts, container.id, timeout, signal)
         await running.start(self._parts, container.id, None, None)
         self._parts.announce("restart", container)
 

@@ -11,8 +11,8 @@ import errno
 import os
 import stat
 
-from engine.shim import beneath, linux, peers, sealing
-from engine.shim.refusal import refuse
+from engine.shim import beneath, linux, peers, sealing, wire
+from engine.shim.refusal import Refusal, refuse
 
 TYPE_CHECKING = False  # importing typing would cost every container half a megabyte
 if TYPE_CHECKING:
@@ -156,11 +156,20 @@ def open_source(mount: dict, stage: Stage) -> int:  # type: ignore[type-arg]
     if not mount.get("subpath"):
         return linux.open_tree(linux.AT_FDCWD, mount["source"], clone)
     volume = _open_root(mount["source"])
-    found = beneath.resolve(volume, mount["subpath"])
+    try:
+        found = beneath.resolve(volume, mount["subpath"])
+    except FileNotFoundError as error:
+        path = f"{mount['source']}/{mount['subpath']}"
+        raise Refusal(
+            wire.failure(
+                "CommandNotFound", stage=f"cannot access path {path}", reason="no such file or directory"
+            )
+        ) from error
+    finally:
+        os.close(volume)
     try:
         return linux.open_tree(found, "", clone | linux.AT_EMPTY_PATH)
     finally:
-        os.close(volume)
         os.close(found)
 
 

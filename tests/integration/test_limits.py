@@ -7,7 +7,7 @@ import os
 
 import pytest
 
-from engine.errors import InvalidInput, NotFound, RuntimeFailure
+from engine.errors import CommandNotFound, InvalidInput, NotFound, RuntimeFailure
 from engine.events import Warned
 from engine.options import (
     AttachOptions,
@@ -160,7 +160,7 @@ async def test_what_the_kernel_lacks_is_left_out_and_told(engine, busybox_image)
 
 async def test_a_disk_that_is_not_there_is_refused(engine, busybox_image):
     limits = Resources(device_read_bps=(DeviceRate("/dev/nothere", 1),))
-    with pytest.raises(InvalidInput, match="stat /dev/nothere"):
+    with pytest.raises(CommandNotFound, match="stat /dev/nothere"):
         await engine.containers.create(CreateOptions(image="busybox", resources=limits))
 
 

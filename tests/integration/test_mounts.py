@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from engine.errors import EngineError, InvalidInput, NotFound
+from engine.errors import CommandNotFound, EngineError, InvalidInput, NotFound
 from engine.options import CommitOptions, CreateVolumeOptions, MountSpec, RemoveContainerOptions
 from tests.support.containers import run, sh, started
 
@@ -207,3 +207,9 @@ async def test_a_create_that_was_refused_leaves_nothing_staged(engine, paths):
     with pytest.raises(InvalidInput):
         await engine.containers.create(sh("true", mounts=(mount,)))
     assert os.listdir(paths.staging) == []
+
+
+async def test_a_part_of_a_volume_that_is_not_there_is_named(engine):
+    mount = MountSpec(type="volume", source="vol", target="/v", subpath="nosuch")
+    with pytest.raises(CommandNotFound, match=r"cannot access path .*/vol/_data/nosuch: no such file"):
+        await started(engine, sh("true", mounts=(mount,)))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from engine.errors import InvalidInput
+from engine.errors import CommandNotFound, InvalidInput
 
 if TYPE_CHECKING:
     from engine.options import Resources
@@ -211,6 +211,9 @@ def _numbers(paths: tuple[str, ...]) -> dict[str, str]:
     for path in paths:
         try:
             number = os.stat(path).st_rdev
+        except FileNotFoundError as error:
+            # Docker's command line exits with 127 for whatever is not there.
+            raise CommandNotFound(f"stat {path}", reason="no such file or directory") from error
         except OSError as error:
             raise InvalidInput("", f"stat {path}: {(error.strerror or '').lower()}") from error
         found[path] = f"{os.major(number)}:{os.minor(number)}"

@@ -42,6 +42,9 @@ async def _list(engine: Engine, invocation: Invocation) -> int:
         container_rows.row(container, now, truncate=truncate, size=sizes.get(container.id, ""))
         for container in containers
     ]
+    if invocation.switch("quiet") and source:
+        diagnostics.warn("Ignoring custom format, because both --format and --quiet are set.")
+        source = ""
     listing.show(rows, layout, source, quiet=invocation.switch("quiet"))
     return 0
 

@@ -24,9 +24,12 @@ async def each(
     """``await do(name)`` for all names at once, as Docker does: ten slow stops take as long as one.
 
     Prints the names, or what ``do`` gave, in the order given, each when it is done; returns the exit code.
+    A name that is there twice is done once; its result is shown twice.
     """
-    distinct = tuple(dict.fromkeys(names))
-    if len(distinct) == 1:  # the usual case needs no tasks, and so perhaps no event loop
+    given = tuple(names)
+    distinct = tuple(dict.fromkeys(given))
+    if len(given if show_result else distinct) == 1:
+        # the usual case needs no tasks, and so perhaps no event loop
         return await _tell(distinct[0], do(distinct[0]), forgive_missing, show_result)
     await loop.begin()
     import asyncio
@@ -40,8 +43,8 @@ async def each(
     tasks = {name: asyncio.ensure_future(limited(name)) for name in distinct}
     code = 0
     try:
-        for name, task in tasks.items():
-            code = await _tell(name, task, forgive_missing, show_result) or code
+        for name in given if show_result else distinct:
+            code = await _tell(name, tasks[name], forgive_missing, show_result) or code
     finally:
         for task in tasks.values():
             task.cancel()

@@ -31,8 +31,10 @@ async def _kill(engine: Engine, invocation: Invocation) -> int:
 
 
 async def _restart(engine: Engine, invocation: Invocation) -> int:
-    timeout = invocation.number("timeout")
-    return await each(invocation.arguments, lambda name: engine.containers.restart(name, timeout=timeout))
+    timeout, signal = invocation.number("timeout"), invocation.optional("signal")
+    return await each(
+        invocation.arguments, lambda name: engine.containers.restart(name, timeout=timeout, signal=signal)
+    )
 
 
 async def _pause(engine: Engine, invocation: Invocation) -> int:
@@ -67,7 +69,7 @@ async def _rename(engine: Engine, invocation: Invocation) -> int:
 
 STOP = Command(usage=f"[OPTIONS] {_SEVERAL}", run=_stop, flags=(_SIGNAL, _TIMEOUT), fewest=1, most=None)
 KILL = Command(usage=f"[OPTIONS] {_SEVERAL}", run=_kill, flags=(_SIGNAL,), fewest=1, most=None)
-RESTART = Command(usage=f"[OPTIONS] {_SEVERAL}", run=_restart, flags=(_TIMEOUT,), fewest=1, most=None)
+RESTART = Command(usage=f"[OPTIONS] {_SEVERAL}", run=_restart, flags=(_SIGNAL, _TIMEOUT), fewest=1, most=None)
 PAUSE = Command(usage=_SEVERAL, run=_pause, fewest=1, most=None)
 UNPAUSE = Command(usage=_SEVERAL, run=_unpause, fewest=1, most=None)
 WAIT = Command(usage=f"[OPTIONS] {_SEVERAL}", run=_wait, flags=(_CONDITION,), fewest=1, most=None)

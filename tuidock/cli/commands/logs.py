@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 
 from engine.options import LogOptions
 from tuidock.cli import diagnostics, output
-from tuidock.cli.command import Command, Invocation
+from tuidock.cli.command import CannotStart, Command, Invocation
 from tuidock.cli.flags import switch, text
 from tuidock.cli.specs import instants
 from tuidock.cli.units import rfc3339_nano
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from engine.engine import Engine
     from engine.records import LogChunk
 
@@ -20,6 +22,16 @@ if TYPE_CHECKING:
 def point_in_time(value: str) -> int:
     """Nanoseconds since the epoch from a time or a duration before now; the converter of --since."""
     return instants.instant(value, time.time_ns())
+
+
+def _bound(name: str) -> Callable[[str], int]:
+    def convert(value: str) -> int:
+        try:
+            return point_in_time(value)
+        except ValueError as error:
+            raise CannotStart(f'invalid value for "{name}": {error}') from None
+
+    return convert
 
 
 def _tail(value: str) -> int | None:
@@ -84,7 +96,7 @@ LOGS = Command(
     flags=(
         switch("details", "Show extra details provided to logs"),
         switch("follow", "Follow log output", "f"),
-        text("since", f"Show logs since a {_SINCE}", convert=point_in_time),
+        text("since", f"Show logs since a {_SINCE}", convert=_bound("since")),
         text(
             "tail",
             "Number of lines to show from the end of the logs",
@@ -93,7 +105,7 @@ LOGS = Command(
             convert=_tail,
         ),
         switch("timestamps", "Show timestamps", "t"),
-        text("until", f"Show logs before a {_SINCE}", convert=point_in_time),
+        text("until", f"Show logs before a {_SINCE}", convert=_bound("until")),
     ),
     fewest=1,
     most=1,

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from engine.errors import InvalidInput
+from engine.errors import CommandNotFound
 from engine.options import DeviceRate, Resources
 from engine.runtime.cgroups.hosts import own_group, parent_group, parse_mountinfo, read_host
 from tests.engine.runtime.cgroups.test_plans import HYBRID
@@ -56,5 +56,5 @@ def test_devices_that_limits_name_are_looked_up():
 
 
 def test_a_device_that_is_not_there_is_refused():
-    with pytest.raises(InvalidInput, match="stat /dev/nothere: no such file or directory"):
+    with pytest.raises(CommandNotFound, match="stat /dev/nothere: no such file or directory"):
         read_host(Resources(device_read_bps=(DeviceRate("/dev/nothere", 1),)))

@@ -33,6 +33,14 @@ async def test_what_is_missing_may_be_forgiven(capfd):
     assert capfd.readouterr() == ("", "tuidock: No such container: a\n")
 
 
+async def test_the_result_of_a_name_given_twice_is_shown_twice(capfd):
+    async def do(name):
+        return 7
+
+    assert await each(("a", "a"), do, show_result=True) == 0
+    assert capfd.readouterr().out == "7\n7\n"
+
+
 async def test_a_name_given_twice_is_done_once():
     done = []
 
