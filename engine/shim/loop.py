@@ -17,6 +17,8 @@ IN, OUT = select.POLLIN, select.POLLOUT
 HIGH = 1 << 20
 """Bytes that wait for a slow reader before its source is not read any more, or read again from the log."""
 READ_SIZE = 256 * 1024
+_LONGEST = 1 << 30
+"""Milliseconds, twelve days: poll(2) takes no more than twice that, and an image may ask for any time."""
 
 
 class Timer:
@@ -64,6 +66,7 @@ class Loop:
         """Wait once, call the handlers of what happened and the timers that are due."""
         if self._timers:
             left = max(0.0, min(timer.due for timer in self._timers) - monotonic()) * 1000
+            left = min(left, _LONGEST)
             timeout_ms = left if timeout_ms is None else min(left, timeout_ms)
         for fd, events in self._poll.poll(timeout_ms):
             handler = self._handlers.get(fd)
@@ -194,7 +197,7 @@ class Client:
                 break
             try:
                 self.on_frame(self, kind, body)
-            except (OSError, ValueError, TypeError, LookupError, struct.error):
+            except (OSError, ValueError, TypeError, LookupError, RecursionError, struct.error):
                 self._lose()  # a client that talks nonsense must not take the container with it
 
 
