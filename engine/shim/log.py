@@ -222,7 +222,10 @@ def _shift(path: str, index_path: str, max_files: int) -> None:
         if number >= max_files - 1:
             os.unlink(rotated(index_path, number))
             os.unlink(rotated(path, number))
-    hole = min(set(range(max_files)) - {number for number in found if number < max_files - 1})
+    kept = {number for number in found if number < max_files - 1}
+    hole = 0
+    while hole in kept:
+        hole += 1
     for number in range(hole - 1, -1, -1):
         os.rename(rotated(index_path, number), rotated(index_path, number + 1))
         os.rename(rotated(path, number), rotated(path, number + 1))

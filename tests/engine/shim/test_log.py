@@ -69,6 +69,13 @@ def test_rotation_cuts_where_lines_end_and_moves_both_files(names, tmp_path):
     assert {(tmp_path / name).stat().st_size for name in ("log.1", "log.idx.1")} == {300, 720}
 
 
+def test_a_large_number_of_files_costs_nothing_before_there_are_as_many(names, tmp_path):
+    log = ContainerLog(*names, max_size=1024, max_files=1 << 60)
+    for _ in range(4):
+        assert log.append(1, bytes(1000))
+    assert len(list(tmp_path.iterdir())) == 8
+
+
 def test_one_file_is_begun_anew(names, tmp_path):
     log = ContainerLog(*names, 1024, 1)
     log.append(1, bytes(1000))
