@@ -14,13 +14,13 @@ import msgspec
 
 from engine.containers.deletion import delete_container
 from engine.errors import EngineError, NotFound
+from engine.records import ContainerState
 from engine.runtime.claim import claimed
 from engine.runtime.facts import boot_time, final_state, read_facts, read_state
 from engine.store.container_records import CREATED, RUNNING, STOPPED
 
 if TYPE_CHECKING:
     from engine.containers.parts import Parts
-    from engine.records import ContainerState
     from engine.store.container_records import Row
 
 
@@ -40,10 +40,25 @@ async def refreshed(parts: Parts, row: Row) -> Row | None:
     if not facts.alive:
         return await _fold(parts, row)
     if facts.state is None:
-        return row  # its supervisor is still starting it
+        state = await _asked(parts, row.container.id)
+        return row if state is None else with_state(row, state)
     if facts.state.status == "exited" and row.container.options.auto_remove:
         return None  # its supervisor is removing it
     return with_state(row, facts.state)
+
+
+async def _asked(parts: Parts, container_id: str) -> ContainerState | None:
+    """What the supervisor says, if its facts are there and cannot be read; None while it starts or ends."""
+    if not os.path.exists(parts.paths.container_state(container_id)):
+        return None
+    from engine.runtime.dialing import request  # damage is rare
+
+    try:
+        told = await request(parts.paths.container_socket(container_id), {"op": "status"})
+    except OSError:
+        return None
+    known = {name: told[name] for name in ("status", "pid", "pid_start_time", "started_at")}
+    return msgspec.convert(known, ContainerState)
 
 
 async def seen(parts: Parts, row: Row) -> Row | None:

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from types import ModuleType
 
 _PACKET = 65536
+_DESCRIPTORS = 1024
+"""What a supervisor may open at least: its caller may be allowed less than its own needs (wire.NETNS_FD)."""
 
 
 class Container:
@@ -346,9 +348,16 @@ def _listen(path: str) -> sockets.Socket:
 def _allow_descriptors(bundle: dict) -> None:  # type: ignore[type-arg]
     """Let this process open what published ports and clients need; the container gets its caller's limit."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft == hard:
+    wanted = max(hard, _DESCRIPTORS)
+    if soft == wanted:
         return
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, wanted))
+    except (ValueError, OSError) as error:  # without CAP_SYS_RESOURCE
+        if hard <= wire.NETNS_FD:
+            reason = f"its caller may open {hard} files, and {wire.NETNS_FD + 1} are needed (ulimit -n)"
+            raise refuse("starting the container", reason) from error
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     for process in (bundle["process"], bundle.setdefault("exec_defaults", {})):
         process["rlimits"] = [["nofile", soft, hard], *(process.get("rlimits") or ())]
 
