@@ -42,7 +42,7 @@ def check_filters(filters: Mapping[str, tuple[str, ...]]) -> None:
                 or (key == "exited" and not _is_number(value))
                 or (key == "is-task" and value.lower() not in {"true", "false", "0", "1"})
             ):
-                raise _invalid(f"{key}={value}")
+                raise InvalidInput("", f"invalid filter '{key}={value}'", remedy=_VALUES[key])
 
 
 def select(
@@ -156,6 +156,15 @@ _TESTS: dict[str, Callable[[Container, str], bool]] = {
     "expose": _expose,
     "is-task": lambda _container, text: text.lower() in {"false", "0"},
 }
+
+
+_VALUES = {
+    "status": f"use one of {', '.join(sorted(STATUSES))}",
+    "health": f"use one of {', '.join(sorted(_HEALTH))}",
+    "exited": "use an exit code",
+    "is-task": "use true or false",
+}
+"""What the keys take whose values are checked."""
 
 
 def check_prune_filters(filters: Mapping[str, tuple[str, ...]]) -> None:

@@ -105,7 +105,7 @@ def _config(container: Container) -> dict[str, Any]:
         "Env": list(config.env),
         "Cmd": list(config.cmd) or None,
         "Image": container.image,
-        "Volumes": config.volumes or None,
+        "Volumes": {**config.volumes, **{target: {} for target in _anonymous(container)}} or None,
         "WorkingDir": config.working_dir,
         "Entrypoint": list(config.entrypoint) or None,
         "OnBuild": list(config.on_build) or None,
@@ -124,6 +124,12 @@ def _config(container: Container) -> dict[str, Any]:
     return shown
 
 
+def _anonymous(container: Container) -> list[str]:
+    """The targets of ``-v /target``, which Docker counts among the image's own."""
+    mounts = container.options.mounts
+    return [spec.target for spec in mounts if spec.short and spec.type == "volume" and not spec.source]
+
+
 def _host_config(container: Container) -> dict[str, Any]:
     options = container.options
     return {
@@ -137,8 +143,8 @@ def _host_config(container: Container) -> dict[str, Any]:
             "MaximumRetryCount": options.restart.maximum_retry_count,
         },
         "AutoRemove": options.auto_remove,
-        "CapAdd": list(options.cap_add) or None,
-        "CapDrop": list(options.cap_drop) or None,
+        "CapAdd": _capabilities(options.cap_add),
+        "CapDrop": _capabilities(options.cap_drop),
         "Devices": [
             {
                 "PathOnHost": spec.path_on_host,
@@ -151,7 +157,7 @@ def _host_config(container: Container) -> dict[str, Any]:
         "DeviceRequests": _cdi_requests(options.cdi_devices),
         "Dns": list(options.dns),
         "ExtraHosts": list(options.extra_hosts) or None,
-        "Init": options.init or None,
+        **({"Init": True} if options.init else {}),
         "Privileged": options.privileged,
         "PublishAllPorts": options.publish_all,
         "ReadonlyRootfs": options.read_only,
@@ -162,6 +168,12 @@ def _host_config(container: Container) -> dict[str, Any]:
         **shown_resources(options),
         **_mounts_asked(options),
     }
+
+
+def _capabilities(names: tuple[str, ...]) -> list[str] | None:
+    """As Docker keeps them: ``ALL`` alone, or each once with its prefix, sorted."""
+    known = {name.upper().removeprefix("CAP_") for name in names}
+    return ["ALL"] if "ALL" in known else sorted(f"CAP_{name}" for name in known) or None
 
 
 def _security_opt(options: CreateOptions) -> list[str]:

@@ -82,7 +82,8 @@ def rendered(rows: Sequence[Row], layout: Layout, source: str) -> str:
         body = "{{json .}}"
     template = Template(body)
     try:
-        shown = "".join(f"{template.render(row)}\n" for row in rows)
+        # sorted, as Docker's rows are where a template prints one as JSON
+        shown = "".join(f"{template.render(dict(sorted(row.items())))}\n" for row in rows)
         if not with_header:
             return shown
         header = Template(body, HEADER_FUNCTIONS).render(layout.titles)

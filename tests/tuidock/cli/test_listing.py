@@ -43,6 +43,11 @@ def test_json_prints_an_object_a_row():
     assert shown == '{"ID":"0123456789ab","Names":"one"}\n'
 
 
+def test_json_has_its_keys_sorted():
+    shown = listing.rendered([{"Names": "one", "ID": "0123456789ab"}], _LAYOUT, "{{json .}}")
+    assert shown == '{"ID":"0123456789ab","Names":"one"}\n'
+
+
 def test_a_broken_template_is_refused_before_anything_else():
     with pytest.raises(CannotStart, match="failed to parse template: template: :1: unclosed action"):
         listing.check_format("{{.Foo")

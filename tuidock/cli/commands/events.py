@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from engine.options import EventFilter
 from tuidock.cli import listing, output
 from tuidock.cli.command import Command, Invocation
-from tuidock.cli.commands.logs import point_in_time
+from tuidock.cli.commands.logs import bound
 from tuidock.cli.flags import many, text
 from tuidock.cli.specs import scalars
 
@@ -105,8 +105,8 @@ EVENTS = Command(
             convert=scalars.key_value_filter,
         ),
         text("format", listing.INSPECT_FORMAT_HELP),
-        text("since", "Show all events created since timestamp", convert=point_in_time),
-        text("until", "Stream events until this timestamp", convert=point_in_time),
+        text("since", "Show all events created since timestamp", convert=bound("")),
+        text("until", "Stream events until this timestamp", convert=bound("")),
     ),
     check=_check,
 )

@@ -24,12 +24,15 @@ def point_in_time(value: str) -> int:
     return instants.instant(value, time.time_ns())
 
 
-def _bound(name: str) -> Callable[[str], int]:
+def bound(name: str) -> Callable[[str], int]:
+    """The converter of the flag ``name``, which an error tells if there is a name; CannotStart, as Docker."""
+
     def convert(value: str) -> int:
         try:
             return point_in_time(value)
         except ValueError as error:
-            raise CannotStart(f'invalid value for "{name}": {error}') from None
+            told = f'invalid value for "{name}": {error}' if name else str(error)
+            raise CannotStart(told) from None
 
     return convert
 
@@ -96,7 +99,7 @@ LOGS = Command(
     flags=(
         switch("details", "Show extra details provided to logs"),
         switch("follow", "Follow log output", "f"),
-        text("since", f"Show logs since a {_SINCE}", convert=_bound("since")),
+        text("since", f"Show logs since a {_SINCE}", convert=bound("since")),
         text(
             "tail",
             "Number of lines to show from the end of the logs",
@@ -105,7 +108,7 @@ LOGS = Command(
             convert=_tail,
         ),
         switch("timestamps", "Show timestamps", "t"),
-        text("until", f"Show logs before a {_SINCE}", convert=_bound("until")),
+        text("until", f"Show logs before a {_SINCE}", convert=bound("until")),
     ),
     fewest=1,
     most=1,

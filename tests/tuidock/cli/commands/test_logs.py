@@ -1,5 +1,8 @@
+import pytest
+
 from engine.records import LogChunk
-from tuidock.cli.commands.logs import Stamper
+from tuidock.cli.command import CannotStart
+from tuidock.cli.commands.logs import Stamper, bound
 
 _TIME = 1136214245_000000001
 _STAMP = b"2006-01-02T15:04:05.000000001Z "
@@ -28,3 +31,8 @@ def test_streams_have_lines_of_their_own():
 
 def test_a_carriage_return_is_no_line_end():
     assert Stamper().stamped(_chunk(b"10%\r20%\n")) == _STAMP + b"10%\r20%\n"
+
+
+def test_a_time_that_is_none_cannot_start():
+    with pytest.raises(CannotStart, match='invalid value for "since": failed to parse value as time or'):
+        bound("since")("foo")
