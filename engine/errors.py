@@ -13,7 +13,8 @@
     ├── BuildFailed(step, exit_code, …)   a build step failed
     ├── RuntimeFailure(stage, syscall, errno_, path)   the kernel or the sandbox refused
     │   ├── CommandNotFound               exit code 127
-    │   └── CommandNotExecutable          exit code 126
+    │   ├── CommandNotExecutable          exit code 126
+    │   └── SupervisorTooOld              a container that an older release has started
     ├── NetworkFailure(operation, reason) netlink, addresses or ports
     ├── StoreFailure(path, reason)        disk full, unreadable record, newer schema
     ├── OutputFailed(reason, closed)      the receiver of an archive is full, or has gone
@@ -168,6 +169,10 @@ class CommandNotFound(RuntimeFailure):
 
 class CommandNotExecutable(RuntimeFailure):
     """The container's command exists but cannot be executed (exit code 126)."""
+
+
+class SupervisorTooOld(RuntimeFailure):
+    """The container was started by a release that did not have this operation yet."""
 
 
 class NetworkFailure(EngineError):

@@ -12,7 +12,7 @@ from engine import loop
 from engine.containers.folding import current, seen
 from engine.containers.parts import Parts
 from engine.containers.supervision import ask, restarting
-from engine.errors import Conflict, InvalidInput, NotFound
+from engine.errors import Conflict, InvalidInput, NotFound, SupervisorTooOld
 from engine.events import ignore_progress
 from engine.records import Pruned
 from engine.store.container_records import RUNNING
@@ -258,7 +258,7 @@ class Containers:
         await creation.require_free(self._parts, new)
         self._parts.records.rename(container.id, new)
         if container.state.running:
-            with suppress(Conflict):  # it has ended meanwhile
+            with suppress(Conflict, SupervisorTooOld):  # it has ended meanwhile, or calls it as before
                 await ask(self._parts, container, {"op": "rename", "name": new})
         renamed = msgspec.structs.replace(container, name=new)
         self._parts.announce("rename", renamed, oldName=f"/{container.name}")

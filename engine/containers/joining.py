@@ -11,7 +11,7 @@ import msgspec
 
 from engine.containers.folding import current
 from engine.containers.supervision import GONE, not_running, restarting
-from engine.errors import Conflict, InvalidInput
+from engine.errors import Conflict, InvalidInput, SupervisorTooOld
 from engine.records import Execution
 from engine.runtime.config import override_env, process_env
 from engine.runtime.dialing import attached, request
@@ -56,7 +56,7 @@ async def executions(parts: Parts, reference: str) -> tuple[Execution, ...]:
         return ()
     try:
         told = await request(parts.paths.container_socket(container.id), {"op": "exec_list"})
-    except GONE:
+    except (*GONE, SupervisorTooOld):
         return ()
     return tuple(msgspec.convert(one, Execution) for one in told)
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from engine import loop
+from engine import errors, loop
 from engine.runtime.frames import Frames
 from engine.runtime.session import Session, to_error
 from engine.shim import wire
@@ -55,7 +55,18 @@ async def _asked(socket_path: str, body: dict[str, Any]) -> tuple[Frames, Any]:
     frames.close()
     if frame is None:
         raise ConnectionResetError("the supervisor ended before it answered")
-    raise to_error(frame[1])
+    raise _told(to_error(frame[1]), str(body["op"]))
+
+
+def _told(error: errors.EngineError, operation: str) -> errors.EngineError:
+    """``error``, or what it means: a supervisor is of the release that started its container."""
+    if str(error) != f"supervisor: unknown operation {operation!r}":
+        return error
+    return errors.SupervisorTooOld(
+        "supervisor",
+        reason=f"it was started by an older tuidock, which does not know {operation!r}",
+        remedy="Restart the container with this version of tuidock.",
+    )
 
 
 async def _connected(socket_path: str) -> socket.socket:
