@@ -48,11 +48,16 @@ class Probe:
         self._channel, theirs = sockets.socketpair(
             sockets.AF_UNIX, sockets.SOCK_SEQPACKET | sockets.SOCK_NONBLOCK
         )
-        self._pid = self._fork(init, theirs, streams)
-        self._pidfd = os.pidfd_open(self._pid)
-        theirs.close()
-        for fd in streams:
-            os.close(fd)
+        try:
+            self._pid = self._fork(init, theirs, streams)
+            self._pidfd = os.pidfd_open(self._pid)
+        except OSError:
+            self._let_go()
+            raise
+        finally:
+            theirs.close()
+            for fd in streams:
+                os.close(fd)
         loop.watch(self._channel.fileno(), IN, self._on_message)
         loop.watch(self._pidfd, IN, self._on_exit)
         for fd in self._outputs:
@@ -65,8 +70,18 @@ class Probe:
         other_pids = "pid" in peers.names_of(self._bundle)
         if other_pids:
             own = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
-            linux.setns(init, linux.CLONE_NEWPID)
-        pid = os.fork()
+            try:
+                linux.setns(init, linux.CLONE_NEWPID)
+            except OSError:
+                os.close(own)
+                raise
+        try:
+            pid = os.fork()
+        except OSError:
+            if other_pids:
+                linux.setns(own, linux.CLONE_NEWPID)
+                os.close(own)
+            raise
         if pid == 0:
             try:
                 signals.signal(signals.SIGTERM, signals.SIG_DFL)
