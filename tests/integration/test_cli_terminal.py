@@ -131,3 +131,10 @@ def test_a_build_repaints_its_steps(terminal, tmp_path):
     assert "[+] Building" in shown.shown
     assert "(2/2) FINISHED" in shown.shown
     assert "naming to built:1" in shown.shown
+
+
+def test_an_interrupt_at_a_question_is_an_answer(terminal):
+    shown = terminal("container", "prune")
+    shown.wait_for("[y/N] ")
+    shown.process.send_signal(signal.SIGINT)
+    assert shown.end() == 130

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
+from engine import loop
 from engine.options import PruneOptions
 from tuidock.cli import output
 from tuidock.cli.command import CannotStart, Command, Invocation
@@ -29,7 +30,12 @@ def _confirmed(invocation: Invocation, warning: str) -> bool:
     if invocation.switch("force"):
         return True
     output.text(f"WARNING! {warning}\nAre you sure you want to continue? [y/N] ")
-    answer = sys.stdin.readline()
+    try:
+        with loop.waiting():
+            answer = sys.stdin.readline()
+    except KeyboardInterrupt:
+        output.line("")
+        raise
     if not answer.endswith("\n"):
         output.line("")
     return answer.strip().lower() in {"y", "yes"}
