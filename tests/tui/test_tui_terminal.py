@@ -77,7 +77,8 @@ async def test_ctrl_c_in_the_lent_terminal_is_the_shell_s(terminal: Tmux):
     await asyncio.to_thread(terminal.shows, "● running")
     terminal.send("e")
     await asyncio.to_thread(terminal.shows, "/ #")
-    terminal.send("sleep 100", "Enter")
+    terminal.send("echo $((6*7)); sleep 100", "Enter")
+    await asyncio.to_thread(terminal.shows, "42")  # the shell has left its line editor, which reads ^C itself
     terminal.send("C-c")
     terminal.send("echo still $((1+1)) here", "Enter")
     await asyncio.to_thread(terminal.shows, "still 2 here")

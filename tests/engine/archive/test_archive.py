@@ -10,7 +10,7 @@ import pytest
 
 from engine.archive.reader import read_archive
 from engine.archive.writer import write_archive
-from engine.errors import InvalidArchive, StoreFailure
+from engine.errors import InvalidArchive, OutputFailed
 from engine.layer.diff import measure_layer
 from engine.oci.digest import sha256
 
@@ -155,9 +155,9 @@ def test_a_missing_file_is_named(tmp_path):
         read(tmp_path, tmp_path / "nosuch.tar")
 
 
-def test_a_full_disk_is_a_store_failure(tmp_path, image):
+def test_a_full_output_is_named(tmp_path, image):
     arguments = {"format": "docker", "compression": "none", "images": [image], "staging": str(tmp_path)}
     full = os.open("/dev/full", os.O_WRONLY)
-    with pytest.raises(StoreFailure, match="No space left"):
+    with pytest.raises(OutputFailed, match="no space left"):
         write_archive(arguments, [full])
     os.close(full)

@@ -77,7 +77,9 @@ def test_a_container_that_joins_a_network_makes_no_namespace_for_one():
     assert "net" in bundle()["namespaces"]
     joined = bundle(
         attachment=Attachment(hosts="", resolv_conf="", new_namespace=False, netns_of=5, files_of="other"),
-        namespaces=Namespaces(new=("pid",), joins=(Join(namespace="net", container="o", pid=5, start_time=9),)),
+        namespaces=Namespaces(
+            new=("pid",), joins=(Join(namespace="net", container="o", pid=5, start_time=9),)
+        ),
     )
     assert joined["namespaces"] == ["pid"]
     assert joined["joins"] == [{"namespace": "net", "container": "o", "pid": 5, "start_time": 9}]
