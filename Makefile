@@ -26,7 +26,7 @@ run: check-root environment
 	exec $(VENV)/bin/tuidock
 
 test: packages test-environment lint
-	$(VENV)/bin/pytest -rs --session-timeout=1080 $(PYTEST_ARGS)
+	$(VENV)/bin/pytest -rs --session-timeout=1500 $(PYTEST_ARGS)
 
 bench: check-root test-environment
 	exec $(VENV)/bin/python -m bench $(ONLY)
