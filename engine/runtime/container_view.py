@@ -12,8 +12,8 @@ import stat
 from typing import TYPE_CHECKING, Any
 
 from engine.errors import Conflict
-from engine.shim import beneath, linux, rootfs
-from engine.shim.overlay import private_mounts
+from engine.shim import beneath, rootfs
+from engine.shim.overlay import enter_users, mount_memory, private_mounts
 from engine.shim.refusal import Stage
 from engine.shim.worker import process_start_time
 
@@ -37,10 +37,7 @@ class Scope:
         For good: this process has no right on the host any more.
         """
         if self._users >= 0:
-            linux.setns(self._users, linux.CLONE_NEWUSER)
-            os.setgroups([])
-            os.setresgid(0, 0, 0)
-            os.setresuid(0, 0, 0)
+            enter_users(self._users)
 
     def open(self, path: str, flags: int = os.O_PATH) -> int:
         """A descriptor of ``path``, links followed inside the root; raises OSError."""
@@ -108,7 +105,7 @@ def _running(view: dict[str, Any]) -> Scope:
 
 def _thrown_away(tree: dict[str, Any], scratch: str) -> dict[str, Any]:
     """The same root to look at: what mounting makes in it goes to memory that ends with this process."""
-    linux.mount("tmpfs", scratch, "tmpfs", linux.MS_NOSUID | linux.MS_NODEV, "mode=700")
+    mount_memory(scratch)
     upper, work = f"{scratch}/upper", f"{scratch}/work"
     os.mkdir(upper, stat.S_IMODE(os.stat(tree["upper"]).st_mode))
     os.mkdir(work)

@@ -13,6 +13,7 @@ from engine.errors import InvalidInput
 from engine.layer.copy import copy_tree
 from engine.layer.tree import remove_entry, storage_errors
 from engine.shim import linux
+from engine.shim.overlay import mount_read_only
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -51,15 +52,7 @@ def _merged(lower: Sequence[str], scratch: str) -> int:
     """The image's trees as one, seen by this process alone."""
     if len(lower) == 1:
         return os.open(lower[0], _FOLDER)
-    linux.unshare(linux.CLONE_NEWNS)
-    linux.mount(None, "/", None, linux.MS_REC | linux.MS_PRIVATE)
-    held = [os.open(path, _FOLDER) for path in lower]
-    # By descriptors: a hundred paths would not fit into mount(2)'s page of options.
-    options = "lowerdir=" + ":".join(f"/proc/self/fd/{descriptor}" for descriptor in held)
-    linux.mount("overlay", scratch, "overlay", linux.MS_RDONLY, options)
-    for descriptor in held:
-        os.close(descriptor)
-    return os.open(scratch, _FOLDER)
+    return mount_read_only(lower, scratch)
 
 
 def _fill(source: int, data: str) -> bool:
