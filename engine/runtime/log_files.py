@@ -184,15 +184,13 @@ def _open_all(path: str, index_path: str) -> list[_Pair]:
     """
     for attempt in range(_ATTEMPTS):
         pairs, still = [], True
-        try:
-            names = paired(numbers(path), numbers(index_path))
-        except FileNotFoundError:
-            return []
+        names = _names(path, index_path)
         for content, index in names:
             pair = _open_pair(rotated(path, content), rotated(index_path, index))
             still = still and pair is not None
             pairs += [pair] if pair is not None else []
-        still = still and all(_named(pair) for pair in pairs)
+        # A listing amid a rotation lacks the file that is between two names.
+        still = still and names == _names(path, index_path) and all(_named(pair) for pair in pairs)
         if still or attempt == _ATTEMPTS - 1:
             break
         for pair in pairs:
@@ -204,6 +202,13 @@ def _open_all(path: str, index_path: str) -> list[_Pair]:
                 pair.close()
         pairs = sorted(by_identity.values(), key=_first_time)
     return pairs
+
+
+def _names(path: str, index_path: str) -> list[tuple[int, int]]:
+    try:
+        return paired(numbers(path), numbers(index_path))
+    except FileNotFoundError:
+        return []  # the container's folder is gone
 
 
 def _open_pair(path: str, index_path: str) -> _Pair | None:
