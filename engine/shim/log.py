@@ -2,6 +2,7 @@
 
 ``log`` and ``log.idx`` belong together, and so do ``log.1`` and ``log.idx.1``, which are older, and so on.
 Rotation moves the index first, then the bytes; ``paired`` knows what belongs together at any instant of it.
+A log does not take the last of a disk: without room the engine could not even end the container.
 """
 
 from __future__ import annotations
@@ -19,6 +20,10 @@ _RECORD = wire.LOG_RECORD
 _BATCH = 64
 _LEAST = 1024
 """A smaller bound would rotate more than write."""
+_ROOM, _ROOM_SHARE = 1 << 20, 20
+"""Bytes that a log leaves free, or that part of a smaller file system."""
+_UNSEEN = 128 << 10
+"""So many bytes are written at most until it is asked again how many are free."""
 _FLAGS = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
 
 
@@ -103,11 +108,12 @@ class ContainerLog:
     """
 
     waits_for = ""
-    __slots__ = ("_files", "_index_path", "_max_files", "_max_size", "_path")
+    __slots__ = ("_files", "_index_path", "_max_files", "_max_size", "_path", "_unseen")
 
     def __init__(self, path: str, index_path: str, max_size: int = 0, max_files: int = 1) -> None:
         self._path, self._index_path = path, index_path
         self._max_size, self._max_files = max_size and max(max_size, _LEAST), max(max_files, 1)
+        self._unseen = 0
         self._files: list[_Files] = []
         settle(path, index_path)
         for number, _ in paired(numbers(path), numbers(index_path)):
@@ -128,6 +134,8 @@ class ContainerLog:
     def append(self, stream: int, content: bytes) -> bool:
         """Write one chunk; False if the disk is full (or worse): the container must not stop for that."""
         try:
+            if not self._has_room(len(content)):
+                return False
             for piece in self._pieces(content):
                 self._files[-1].append(stream, piece)
         except OSError:
@@ -170,6 +178,16 @@ class ContainerLog:
         """Give the descriptors back."""
         while self._files:
             self._files.pop().close()
+
+    def _has_room(self, size: int) -> bool:
+        """Whether ``size`` bytes more leave the disk what others need."""
+        self._unseen -= size
+        if self._unseen < 0:
+            status = os.fstatvfs(self._files[-1].content)
+            left = min(_ROOM, status.f_blocks * status.f_frsize // _ROOM_SHARE)
+            spare = status.f_bavail * status.f_frsize - left - size
+            self._unseen = min(_UNSEEN, spare) if status.f_blocks else _UNSEEN  # not all file systems count
+        return self._unseen >= 0
 
     def _pieces(self, content: bytes) -> Iterator[memoryview]:
         """``content`` in pieces that fit, cut where lines end if it can be, with the rotations in between."""

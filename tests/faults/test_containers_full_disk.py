@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import glob
 import os
 import signal
 import subprocess
@@ -8,8 +9,8 @@ import subprocess
 import pytest
 
 from engine.engine import Engine
-from engine.errors import StoreFailure
-from engine.options import BootstrapOptions, ContainerFilter, RemoveContainerOptions
+from engine.errors import EngineError, StoreFailure
+from engine.options import BootstrapOptions, ContainerFilter, ExecOptions, RemoveContainerOptions
 from engine.paths import Paths
 from engine.shim.lock import lock_holder
 from tests.support.containers import sh
@@ -18,12 +19,21 @@ pytestmark = pytest.mark.root
 
 
 @pytest.fixture
-async def small_engine(short_folder):
-    """An engine whose root is a file system of 24 MB, with busybox in it."""
+def small_paths(short_folder):
+    """A root that is on a file system of 24 MB."""
     root = f"{short_folder}/small"
     os.mkdir(root)
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", root], check=True)
-    engine = await Engine.open(Paths(root=f"{root}/root", run=f"{short_folder}/run"))
+    yield Paths(root=f"{root}/root", run=f"{short_folder}/run")
+    for lock in glob.glob(f"{short_folder}/run/c/*/lock"):  # after a test that failed
+        os.kill(lock_holder(lock), signal.SIGKILL)
+    subprocess.run(["umount", "-l", root], check=True)
+
+
+@pytest.fixture
+async def small_engine(small_paths):
+    """An engine on that root, with busybox in it."""
+    engine = await Engine.open(small_paths)
     try:
         await engine.images.bootstrap(BootstrapOptions(name="busybox"), lambda _fact: None)
         yield engine
@@ -31,7 +41,6 @@ async def small_engine(short_folder):
             await engine.containers.remove(container.id, RemoveContainerOptions(force=True, volumes=True))
     finally:
         await engine.close()
-        subprocess.run(["umount", "-l", root], check=True)
 
 
 def fill(engine: Engine) -> str:
@@ -91,18 +100,49 @@ async def test_a_container_that_ends_on_a_full_disk_keeps_its_exit_code(small_en
     assert (state.status, state.exit_code, state.error) == ("exited", 7, "")
 
 
-async def test_a_root_without_any_space_left_can_still_be_emptied(short_folder):
-    root = f"{short_folder}/small"
-    os.mkdir(root)
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", root], check=True)
-    try:
-        paths = Paths(root=f"{root}/root", run=f"{short_folder}/run")
-        async with await Engine.open(paths) as engine:
-            await engine.images.bootstrap(BootstrapOptions(name="busybox"), lambda _fact: None)
-            container = await engine.containers.create(sh("true"))
-        fill(engine)
-        async with await Engine.open(paths) as engine:
-            await engine.containers.remove(container.id, RemoveContainerOptions())
-            assert await engine.containers.list(ContainerFilter(all=True)) == ()
-    finally:
-        subprocess.run(["umount", "-l", root], check=True)
+async def test_a_container_that_floods_its_log_takes_nothing_away_from_the_engine(small_paths):
+    script = "dd if=/dev/zero bs=64k count=512 2>&-; while :; do echo 0123456789; done"
+    async with await Engine.open(small_paths) as engine:
+        await engine.images.bootstrap(BootstrapOptions(name="busybox"), lambda _fact: None)
+        container = await engine.containers.create(sh(script))
+        await engine.containers.start(container.id)
+    await log_stands(small_paths.container_log(container.id))
+    fill(engine)
+    failed = []
+    for verb in ("list", "exec", "list", "stop", "list", "remove", "list"):  # each a command of its own
+        try:
+            async with await Engine.open(small_paths) as engine:
+                await _do(engine.containers, verb, container.id)
+        except EngineError as error:
+            failed.append((verb, str(error)))
+    os.unlink(f"{small_paths.root}/ballast")
+    async with await Engine.open(small_paths) as engine:
+        assert (failed, await engine.containers.list(ContainerFilter(all=True))) == ([], ())
+
+
+async def log_stands(path: str) -> None:
+    """Wait until the log has not grown for a while."""
+    size = -1
+    while size != (size := os.path.getsize(path)) or not size:
+        await asyncio.sleep(0.3)
+
+
+async def _do(containers, verb: str, container_id: str) -> None:
+    if verb == "list":
+        await containers.list(ContainerFilter(all=True))
+    elif verb == "exec":
+        assert await (await containers.exec(container_id, ExecOptions(command=("true",)))).wait() == 0
+    elif verb == "stop":
+        await containers.stop(container_id, timeout=0)
+    else:
+        await containers.remove(container_id, RemoveContainerOptions(force=True))
+
+
+async def test_a_root_without_any_space_left_can_still_be_emptied(small_paths):
+    async with await Engine.open(small_paths) as engine:
+        await engine.images.bootstrap(BootstrapOptions(name="busybox"), lambda _fact: None)
+        container = await engine.containers.create(sh("true"))
+    fill(engine)
+    async with await Engine.open(small_paths) as engine:
+        await engine.containers.remove(container.id, RemoveContainerOptions())
+        assert await engine.containers.list(ContainerFilter(all=True)) == ()

@@ -10,6 +10,7 @@ import subprocess
 import pytest
 
 from engine import errors
+from engine.shim.log import ContainerLog
 from tests.engine.shim.conftest import box, launcher  # noqa: F401 - fixtures
 from tests.support.leftovers import leftovers
 
@@ -80,3 +81,13 @@ async def test_container_that_removes_itself_does_so_on_a_full_disk(box, small_d
     await session.end_input()
     assert await session.wait() == 6
     assert not (tmp_path / "tree").exists()
+
+
+def test_a_log_leaves_the_last_of_a_disk_to_others(small_disk):
+    subprocess.run(["mount", "-o", "remount,size=4m", small_disk], check=True)
+    log = ContainerLog(f"{small_disk}/log", f"{small_disk}/log.idx")
+    while log.append(1, bytes(4096)):
+        pass
+    log.close()
+    least = shutil.disk_usage(small_disk).total // 20
+    assert least <= shutil.disk_usage(small_disk).free < least + (64 << 10)
