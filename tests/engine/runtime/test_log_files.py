@@ -11,8 +11,16 @@ from engine.options import LogOptions
 from engine.runtime.log_files import LogFiles
 from engine.runtime.logs import read_log
 from engine.shim.log import ContainerLog
+from tests.support.descriptors import closed_below
 
 SIZE, FILES = 4096, 3
+
+
+@pytest.fixture(autouse=True)
+def _closed(tmp_path):
+    """A supervisor's log is open as long as the supervisor lives."""
+    with closed_below(str(tmp_path)):
+        yield
 
 
 @pytest.fixture

@@ -18,9 +18,12 @@ pytestmark = pytest.mark.root
 async def narrow(box):
     """The box, started by somebody who may have 240 files open."""
     limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    given = box.launcher
     resource.setrlimit(resource.RLIMIT_NOFILE, (240, limits[1]))
-    given, box.launcher = box.launcher, Launcher.open()
-    resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    try:
+        box.launcher = Launcher.open()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
     yield box
     box.launcher.close()
     box.launcher = given

@@ -13,7 +13,15 @@ from hypothesis import strategies as st
 
 from engine.shim import wire
 from engine.shim.log import ContainerLog
+from tests.support.descriptors import closed_below
 from tests.support.project import ROOT
+
+
+@pytest.fixture(autouse=True)
+def _closed(tmp_path):
+    """A supervisor's log is open as long as the supervisor lives."""
+    with closed_below(str(tmp_path)):
+        yield
 
 
 @pytest.fixture
