@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from engine import loop
 from engine.containers.deletion import delete_container
 from engine.errors import EngineError, NotFound
 from engine.records import ContainerState
@@ -22,6 +23,8 @@ from engine.store.container_records import CREATED, RUNNING, STOPPED
 if TYPE_CHECKING:
     from engine.containers.parts import Parts
     from engine.store.container_records import Row
+
+_SECONDS = 1.0
 
 
 async def current(parts: Parts, reference: str) -> Row:
@@ -48,13 +51,15 @@ async def refreshed(parts: Parts, row: Row) -> Row | None:
 
 
 async def _asked(parts: Parts, container_id: str) -> ContainerState | None:
-    """What the supervisor says, if its facts are there and cannot be read; None while it starts or ends."""
-    if not os.path.exists(parts.paths.container_state(container_id)):
-        return None
+    """What the supervisor says, as no facts can be read; None if it ends, or starts slowly."""
+    await loop.begin()
+    import asyncio
+
     from engine.runtime.dialing import request  # damage is rare
 
     try:
-        told = await request(parts.paths.container_socket(container_id), {"op": "status"})
+        async with asyncio.timeout(_SECONDS):
+            told = await request(parts.paths.container_socket(container_id), {"op": "status"})
     except OSError:
         return None
     known = {name: told[name] for name in ("status", "pid", "pid_start_time", "started_at")}
@@ -98,8 +103,10 @@ async def _fold_claimed(parts: Parts, container_id: str) -> Row | None:
     if not facts.alive and not os.path.exists(parts.paths.container_lock(container_id)):
         from engine.runtime.orphans import reclaimed  # whose run folder is gone
 
-        if await reclaimed(parts.paths, parts.launcher, row.container):
+        found = await reclaimed(parts.paths, row.container)
+        if found is not False:
             facts = read_facts(parts.paths, container_id)
+            facts = msgspec.structs.replace(facts, alive=True) if found is None else facts
     if facts.alive:
         return row if facts.state is None else with_state(row, facts.state)
     if os.path.exists(parts.paths.container_bundle(container_id)):

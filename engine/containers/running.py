@@ -27,6 +27,7 @@ from engine.runtime.init import find_init
 from engine.runtime.initlayer import host_devices
 from engine.runtime.namespaces import namespaces_plan
 from engine.runtime.seccomp import seccomp_filter
+from engine.shim.lock import lock_holder
 from engine.store.container_records import CREATED
 from engine.store.locks import store_failure
 
@@ -124,7 +125,8 @@ async def _start_claimed(
             size=size,
         )
     except EngineError as error:
-        _record_failure(parts, container, error)
+        if not lock_holder(paths.container_lock(container.id)):  # else it lives, and could only not say so
+            _record_failure(parts, container, error)
         raise
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from engine.containers.folding import current
 from engine.containers.supervision import ask, wait_end
 from engine.errors import Conflict, RuntimeFailure
+from engine.runtime.claim import until_claimable
 from engine.runtime.signals import signal_number, stop_signal
 
 if TYPE_CHECKING:
@@ -101,5 +102,25 @@ async def _send(parts: Parts, container: Container, number: int, *, final: bool)
         if container.state.status == "paused" and number != signal.SIGKILL:
             await ask(parts, container, {"op": "unpause"})  # or it could not obey
     except (Conflict, ProcessLookupError):
-        return  # it has ended meanwhile: that is what was wanted
+        from engine.runtime.orphans import is_silent  # that is rare
+
+        if not is_silent(parts.paths, container):
+            return  # it has ended meanwhile: that is what was wanted
+        await _end_silent(parts, container, number)
     parts.announce("kill", container, signal=str(int(number)))
+
+
+async def _end_silent(parts: Parts, container: Container, number: int) -> None:
+    """What the user insists on is done without the container's supervisor."""
+    from engine.runtime.orphans import end
+
+    if number != signal.SIGKILL:
+        raise RuntimeFailure(
+            "signalling the container",
+            path=container.name,
+            reason="its run folder was removed, and its supervisor does not answer",
+            remedy=f"tuidock kill {container.name} ends it all the same",
+        )
+    await until_claimable(parts.paths.container(container.id), _KILL_SECONDS)
+    await end(parts.paths, parts.launcher, container)
+    parts.announce("die", container, exitCode=str(128 + signal.SIGKILL))

@@ -1,7 +1,8 @@
 """Owns a container that lives while its run folder is gone: somebody has cleaned /run up.
 
-Its supervisor, which its facts name, is told and makes the folder again; one that does not is ended, and the
-container with it. Refuses to look at any whose lock can be found.
+Its supervisor, which its facts name, is told and makes the folder again. One that does not, stopped or slow
+as it may be, is left alone by who only looks: its container lives. Refuses to look at any whose lock can be
+found.
 """
 
 from __future__ import annotations
@@ -15,18 +16,16 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from engine import loop
-from engine.runtime.capabilities import capability_names
-from engine.runtime.seccomp import seccomp_filter
+from engine.runtime.claim import claimed
 from engine.shim.lock import lock_holder
 from engine.shim.worker import process_start_time
 
 if TYPE_CHECKING:
-    from engine.options import CreateOptions
     from engine.paths import Paths
     from engine.records import Container
     from engine.runtime.launcher import Launcher
 
-_SECONDS = 5.0
+_SECONDS = 2.0
 _STEP = 0.005
 _LIVES = frozenset({"running", "paused", "restarting"})
 
@@ -40,40 +39,66 @@ class _Told(msgspec.Struct):
     supervisor: tuple[int, int] = (0, 0)
 
 
-async def reclaimed(paths: Paths, launcher: Launcher, container: Container) -> bool:
+async def reclaimed(paths: Paths, container: Container) -> bool | None:
     """Whether the container, whose lock is held by nobody, lives and is found by everybody again.
 
-    If false, it is dead. Called by who has the claim of the container.
+    False: it is dead; None: it lives, and its supervisor does not answer. Called by who has its claim.
     """
-    told = _read(paths.container_state(container.id))
-    if told is None or told.status not in _LIVES or os.path.exists(paths.container_lock(container.id)):
-        return False
-    if told.pid and _opened(told.pid, told.pid_start_time) is None:
-        return False  # it has ended; its supervisor could only not say so
-    supervisor = _opened(*told.supervisor)
+    told = _living(paths, container.id)
+    supervisor = None if told is None else _opened(*told.supervisor)
     if supervisor is None:
         return False
     try:
         signal.pidfd_send_signal(supervisor, signal.SIGHUP)
-        if await _back(paths, container.id, supervisor):
-            await _make_filter(paths, launcher, container.options)
-            return True
-        signal.pidfd_send_signal(supervisor, signal.SIGKILL)
-        select.select([supervisor], [], [], _SECONDS)
+        return await _answer(paths, container.id, supervisor)
     except ProcessLookupError:
-        pass  # it has just ended
+        return False  # it has just ended
     finally:
         os.close(supervisor)
-    return False
 
 
-async def _back(paths: Paths, container_id: str, supervisor: int) -> bool:
-    end = time.monotonic() + _SECONDS
-    while time.monotonic() < end and not select.select([supervisor], [], [], 0)[0]:
+def is_silent(paths: Paths, container: Container) -> bool:
+    """Whether the container lives and cannot be asked anything."""
+    return _living(paths, container.id) is not None
+
+
+async def end(paths: Paths, launcher: Launcher, container: Container) -> None:
+    """Kill the container with its supervisor, if it is silent. BlockingIOError if somebody is at it."""
+    from engine.runtime.cgroups import cgroup_plan, read_host
+
+    with claimed(paths.container(container.id)):
+        told = _living(paths, container.id)
+        if told is None:
+            return
+        resources = container.options.resources
+        plan = cgroup_plan(read_host(resources), container.id, resources, privileged=True)
+        arguments = {
+            "supervisor": told.supervisor,
+            "groups": plan.members,
+            "state_path": paths.container_state(container.id),
+        }
+        await launcher.work("engine.shim.reap:end", arguments)
+
+
+def _living(paths: Paths, container_id: str) -> _Told | None:
+    """What is told of a container that lives and has no lock to be found by."""
+    told = _read(paths.container_state(container_id))
+    if told is None or told.status not in _LIVES or os.path.exists(paths.container_lock(container_id)):
+        return None
+    if told.pid and not _lives(told.pid, told.pid_start_time):
+        return None  # it has ended; its supervisor could only not say so
+    return told if _lives(*told.supervisor, ended=False) else None
+
+
+async def _answer(paths: Paths, container_id: str, supervisor: int) -> bool | None:
+    deadline = time.monotonic() + _SECONDS
+    while not select.select([supervisor], [], [], 0)[0]:
         if lock_holder(paths.container_lock(container_id)) and os.path.exists(
             paths.container_socket(container_id)
         ):
             return True
+        if time.monotonic() > deadline:
+            return None
         await loop.begin()
         import asyncio
 
@@ -81,10 +106,15 @@ async def _back(paths: Paths, container_id: str, supervisor: int) -> bool:
     return False
 
 
-async def _make_filter(paths: Paths, launcher: Launcher, options: CreateOptions) -> None:
-    """Its next process is to have the same filter, which has gone with the run folder."""
-    names = capability_names(options.cap_add, options.cap_drop, privileged=options.privileged)
-    await seccomp_filter(paths, launcher, options.seccomp, names, privileged=options.privileged)
+def _lives(pid: int, start_time: int, *, ended: bool = True) -> bool:
+    """Whether there is this process; ``ended``: also one that was not waited for yet."""
+    descriptor = _opened(pid, start_time)
+    if descriptor is None:
+        return False
+    try:
+        return ended or not select.select([descriptor], [], [], 0)[0]
+    finally:
+        os.close(descriptor)
 
 
 def _opened(pid: int, start_time: int) -> int | None:

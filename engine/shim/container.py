@@ -20,6 +20,7 @@ from engine.shim import (
     netlink_send,
     peers,
     sandbox,
+    seccomp,
     signals,
     sockets,
     state,
@@ -91,6 +92,7 @@ class Container:
 
     def _execute(self, asker: int) -> None:
         self.oom_killed = False
+        seccomp.keep(self.bundle["process"].get("seccomp"), self.stage)
         self.stage("starting the container")
         channel = self._fork_init()
         with channel:
@@ -138,7 +140,7 @@ class Container:
         self._lock = taken
         state.write_json(f"{bundle['run_dir']}/bundle.json", bundle, durable=False)
         with _listen(bundle["socket_path"]) as listener:
-            # In its place: a poll(2) that goes on after the signal does not ask for another number.
+            # In its place, as it is watched by its number.
             os.dup2(listener.fileno(), self.listener.fileno(), inheritable=False)
 
     def _fork_init(self) -> sockets.Socket:

@@ -13,7 +13,7 @@ from time import time_ns
 from engine.shim import cgroup, json_text, netlink_send, signals, state, worker
 from engine.shim.lock import take_lock_of_dead
 
-_DIED = 255
+_DIED, _KILLED = 255, 137
 _SECONDS = 10
 
 
@@ -30,6 +30,23 @@ def reap(arguments: dict, _fds: list[int]) -> dict:  # type: ignore[type-arg]  #
     finally:
         os.close(lock)
     return {"reaped": True, "left": left}
+
+
+def end(arguments: dict, _fds: list[int]) -> dict:  # type: ignore[type-arg]  # JSON
+    """Kill a supervisor that cannot be asked to, and its container; {"left": cgroups still busy}.
+
+    ``arguments``: ``supervisor`` (pid, start time), ``groups`` (its cgroups), ``state_path``.
+    """
+    groups, path = arguments["groups"], arguments["state_path"]
+    _kill(*arguments["supervisor"])
+    facts = _read(path)
+    cgroup.thaw(groups)
+    _kill_init(facts)
+    left = cgroup.destroy(groups)
+    if facts.get("status") in ("running", "paused"):
+        facts.update(status="exited", pid=0, pid_start_time=0, exit_code=_KILLED, finished_at=time_ns())
+        state.write_facts(path, facts, durable=True)
+    return {"left": left}
 
 
 def _bury(bundle: dict) -> list[str]:  # type: ignore[type-arg]
@@ -74,7 +91,11 @@ def _tell_companions(bundle: dict) -> None:  # type: ignore[type-arg]
 
 def _kill_init(facts: dict) -> None:  # type: ignore[type-arg]
     """Init dies with its supervisor; wait for that, and see to it (one with file capabilities does not)."""
-    pid = facts.get("pid") or 0
+    _kill(facts.get("pid") or 0, facts.get("pid_start_time") or 0)
+
+
+def _kill(pid: int, start_time: int) -> None:
+    """Kill the process that began at ``start_time``, and wait for its end."""
     try:
         pidfd = os.pidfd_open(pid) if pid else -1
     except OSError:
@@ -82,7 +103,7 @@ def _kill_init(facts: dict) -> None:  # type: ignore[type-arg]
     if pidfd < 0:
         return
     try:
-        if worker.process_start_time(pid) == facts.get("pid_start_time"):
+        if worker.process_start_time(pid) == start_time:
             signals.pidfd_send_signal(pidfd, signals.SIGKILL)
             poller = select.poll()
             poller.register(pidfd, select.POLLIN)

@@ -23,6 +23,16 @@ _LARGEST = 4096 * 8
 _UNCONFINED = "--security-opt seccomp=unconfined runs without a filter"
 
 
+_kept: dict[str, bytes] = {}
+
+
+def keep(wanted: dict | None, stage: Stage) -> None:  # type: ignore[type-arg]  # JSON
+    """Read the program of ``wanted`` for this process and its forks: its file may go before them."""
+    if wanted and wanted["path"] not in _kept:
+        stage("reading the seccomp filter", wanted["path"])
+        _kept[wanted["path"]] = _read(wanted["path"])
+
+
 class Filter:
     """One program for this process, ``{"path", "flags"}``: read while the host's files can be, loaded later.
 
@@ -38,9 +48,7 @@ class Filter:
         self._loaded = not wanted
         if wanted:
             stage("reading the seccomp filter", wanted["path"])
-            program = os.open(wanted["path"], os.O_RDONLY | os.O_CLOEXEC)
-            self._program = os.read(program, _LARGEST)
-            os.close(program)
+            self._program = _kept.get(wanted["path"]) or _read(wanted["path"])
             self._flags = wanted["flags"]
 
     def needs(self, *, no_new_privileges: bool) -> int:
@@ -66,6 +74,14 @@ class Filter:
             stage("dropping what loading the seccomp filter took")
             linux.capset(*self.capabilities)
         stage(before)
+
+
+def _read(path: str) -> bytes:
+    program = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        return os.read(program, _LARGEST)
+    finally:
+        os.close(program)
 
 
 def _supported() -> bool:

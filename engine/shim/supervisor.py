@@ -66,9 +66,11 @@ class Supervisor:
         self._executions = Executions(self._loop, self._bundle)
         self._paused = False
         self._pauser: Client | None = None
+        self._sought = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
 
     def run(self, connection: sockets.Socket, *, attach: bool, stdin: bool) -> None:
         """Report READY on ``connection``, serve until init has ended, clean up, let clients read the rest."""
+        self._loop.watch(self._sought, IN, self._on_sought)
         signals.signal(signals.SIGHUP, self._on_hangup)
         signals.signal(signals.SIGTERM, self._on_terminate)
         loop, container = self._loop, self._container
@@ -115,7 +117,11 @@ class Supervisor:
             pass  # it has ended, and its end is being recorded
 
     def _on_hangup(self, _number: int, _frame: object) -> None:
-        """Somebody finds the container alive and its run folder gone."""
+        """Somebody finds the container alive and its run folder gone; the loop sees to it."""
+        os.eventfd_write(self._sought, 1)
+
+    def _on_sought(self, _events: int) -> None:
+        os.eventfd_read(self._sought)
         if not self._runs.over:
             try:
                 self._container.claim_again()

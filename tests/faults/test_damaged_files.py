@@ -43,6 +43,18 @@ def test_a_container_whose_facts_are_torn_runs_and_stops(
     tuidock.ok("rm", "box")
 
 
+@pytest.mark.parametrize("verb", [("stop", "box"), ("rm", "-f", "box")])
+def test_a_container_whose_facts_are_gone_runs_and_ends(
+    tuidock: CommandLine, paths: Paths, box: str, verb: tuple[str, ...]
+) -> None:
+    os.unlink(paths.container_state(box))
+    tuidock.ok("start", "box")  # that it does not do
+    (row,) = storm.rows(tuidock)
+    assert row["State"] == "running"
+    tuidock.ok(*verb)
+    assert all(row["State"] == "exited" for row in storm.rows(tuidock))
+
+
 def test_a_container_whose_bundle_is_torn_and_supervisor_dead_can_be_started_and_removed(
     tuidock: CommandLine, paths: Paths, box: str
 ) -> None:
