@@ -224,8 +224,10 @@ async def test_the_end_of_the_last_run_is_known_when_the_supervisor_dies_in_the_
 
 async def test_a_supervisor_that_is_told_to_end_lets_nothing_start_again(engine):
     """As at the shutdown of the machine, whose init sends SIGTERM to everybody."""
-    for script in ("exit 3", "trap 'exit 5' TERM; while :; do sleep 0.01; done"):
+    for script in ("exit 3", "trap 'exit 5' TERM; echo up; while :; do sleep 0.01; done"):
         container = await started(engine, sh(script, restart=ALWAYS))
+        while "trap" in script and not os.path.getsize(engine.paths.container_log(container.id)):
+            await asyncio.sleep(0.005)
         os.kill(lock_holder(engine.paths.container_lock(container.id)), signal.SIGTERM)
         await until(engine, container, lambda state: state.status == "exited")
 
