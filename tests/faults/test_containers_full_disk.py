@@ -146,3 +146,21 @@ async def test_a_root_without_any_space_left_can_still_be_emptied(small_paths):
     async with await Engine.open(small_paths) as engine:
         await engine.containers.remove(container.id, RemoveContainerOptions())
         assert await engine.containers.list(ContainerFilter(all=True)) == ()
+
+
+async def test_a_root_without_any_inode_left_can_still_be_emptied(small_paths):
+    async with await Engine.open(small_paths) as engine:
+        await engine.images.bootstrap(BootstrapOptions(name="busybox"), lambda _fact: None)
+        container = await engine.containers.create(sh("sleep 1000"))
+        await engine.containers.start(container.id)
+    disk = os.path.dirname(small_paths.root)
+    status = os.statvfs(disk)
+    options = f"remount,nr_inodes={status.f_files - status.f_ffree + 50}"
+    subprocess.run(["mount", "-o", options, disk], check=True)
+    while os.statvfs(disk).f_ffree:
+        os.close(os.open(f"{disk}/{os.statvfs(disk).f_ffree}", os.O_CREAT))
+    for verb in ("list", "remove", "list"):
+        async with await Engine.open(small_paths) as engine:
+            await _do(engine.containers, verb, container.id)
+    async with await Engine.open(small_paths) as engine:
+        assert await engine.containers.list(ContainerFilter(all=True)) == ()
