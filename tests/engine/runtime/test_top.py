@@ -31,7 +31,12 @@ def test_a_process_that_has_ended_has_no_row():
 
 
 def test_what_a_process_calls_itself_is_printable():
-    process = subprocess.Popen(["/bin/sh", "-c", "read x; : '\x1b]0;title\x07\n'"], stdin=subprocess.PIPE)
+    script = "echo up; read x; : '\x1b]0;title\x07\n'"
+    process = subprocess.Popen(
+        ["/bin/sh", "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    process.stdout.readline()  # from its exec on its arguments are there a moment later only
     (row,) = full_table((process.pid,)).rows
     process.communicate()
-    assert row[-1] == "/bin/sh -c read x; : '?]0;title??'"
+    assert row[-1] == "/bin/sh -c echo up; read x; : '?]0;title??'"
