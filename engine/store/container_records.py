@@ -72,8 +72,8 @@ class ContainerRecords:
         """
         text = reference.removeprefix("/")
         rows = self._database.query(
-            f"SELECT {_COLUMNS} FROM container WHERE id = ?1 OR name = ?1 ORDER BY id = ?1 DESC",  # noqa: S608 - as above
-            (text,),
+            f"SELECT {_COLUMNS} FROM container WHERE id = ? OR name = ? ORDER BY id = ? DESC",  # noqa: S608 - as above
+            (text, text, text),
         )
         if not rows and text and len(text) < _ID_LENGTH and _HEX.issuperset(text):
             rows = self._by_prefix(text)
