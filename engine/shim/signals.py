@@ -7,59 +7,16 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from signal import (
-        NSIG,
-        SIG_DFL,
-        SIG_IGN,
-        SIG_SETMASK,
-        SIGCHLD,
-        SIGHUP,
-        SIGINT,
-        SIGIO,
-        SIGKILL,
-        SIGPIPE,
-        SIGSTOP,
-        SIGTERM,
-        SIGXFSZ,
-        pidfd_send_signal,
-        pthread_sigmask,
-        signal,
-    )
+    import signal as plain
 else:
-    from _signal import (
-        NSIG,
-        SIG_DFL,
-        SIG_IGN,
-        SIG_SETMASK,
-        SIGCHLD,
-        SIGHUP,
-        SIGINT,
-        SIGIO,
-        SIGKILL,
-        SIGPIPE,
-        SIGSTOP,
-        SIGTERM,
-        SIGXFSZ,
-        pidfd_send_signal,
-        pthread_sigmask,
-        signal,
-    )
+    import _signal as plain
 
-__all__ = [
-    "NSIG",
-    "SIGCHLD",
-    "SIGHUP",
-    "SIGINT",
-    "SIGIO",
-    "SIGKILL",
-    "SIGPIPE",
-    "SIGSTOP",
-    "SIGTERM",
-    "SIGXFSZ",
-    "SIG_DFL",
-    "SIG_IGN",
-    "SIG_SETMASK",
-    "pidfd_send_signal",
-    "pthread_sigmask",
-    "signal",
-]
+NSIG = plain.NSIG
+SIG_DFL, SIG_IGN, SIG_SETMASK = plain.SIG_DFL, plain.SIG_IGN, plain.SIG_SETMASK
+SIGCHLD, SIGHUP, SIGINT, SIGIO = plain.SIGCHLD, plain.SIGHUP, plain.SIGINT, plain.SIGIO
+SIGKILL, SIGPIPE, SIGSTOP = plain.SIGKILL, plain.SIGPIPE, plain.SIGSTOP
+SIGTERM, SIGXFSZ = plain.SIGTERM, plain.SIGXFSZ
+
+pidfd_send_signal = plain.pidfd_send_signal
+pthread_sigmask = plain.pthread_sigmask
+signal = plain.signal
