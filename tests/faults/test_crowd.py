@@ -29,13 +29,6 @@ done
 """
 
 
-@pytest.fixture
-def tuidock(paths: Paths) -> CommandLine:
-    command_line = CommandLine(paths)
-    command_line.ok("image", "bootstrap", "busybox")
-    return command_line
-
-
 @pytest.mark.timeout(CROWD * 10)
 def test_all_come_up_with_names_and_addresses_of_their_own(tuidock: CommandLine, paths: Paths) -> None:
     environ = {**tuidock.environ, "PYTHON": tuidock.argv()[0]}

@@ -21,13 +21,6 @@ pytestmark = pytest.mark.root
 
 
 @pytest.fixture
-def tuidock(paths: Paths) -> CommandLine:
-    command_line = CommandLine(paths)
-    command_line.ok("image", "bootstrap", "busybox")
-    return command_line
-
-
-@pytest.fixture
 def box(tuidock: CommandLine) -> str:
     return tuidock.ok("run", "-d", "--name", "box", "busybox", "sh", "-c", storm.LOOP).strip()
 

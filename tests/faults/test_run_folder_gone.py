@@ -23,13 +23,6 @@ pytestmark = pytest.mark.root
 
 
 @pytest.fixture
-def tuidock(paths: Paths) -> CommandLine:
-    command_line = CommandLine(paths)
-    command_line.ok("image", "bootstrap", "busybox")
-    return command_line
-
-
-@pytest.fixture
 def running(tuidock: CommandLine, paths: Paths) -> str:
     """A container whose run folder is gone."""
     container_id = tuidock.ok("run", "-d", "--name", "box", "busybox", "sh", "-c", storm.LOOP).strip()

@@ -6,15 +6,8 @@ import time
 
 import pytest
 
-from tests.support.command_line import CommandLine
-
 pytestmark = pytest.mark.root
 _ALONE = ("--network", "none")
-
-
-@pytest.fixture
-def tuidock(paths, engine, busybox_image):
-    return CommandLine(paths)
 
 
 def _running(tuidock, script="sleep 1000", name="box"):

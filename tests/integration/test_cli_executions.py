@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.command_line import CommandLine, InTerminal
+from tests.support.command_line import CommandLine
 
 pytestmark = pytest.mark.root
 
@@ -14,19 +14,6 @@ def tuidock(paths, engine, busybox_image):
     made = CommandLine(paths)
     made.ok("run", "-d", "--network", "none", "--name", "box", "busybox", "sleep", "1000")
     return made
-
-
-@pytest.fixture
-def terminal(tuidock):
-    opened = []
-
-    def call(*arguments):
-        opened.append(InTerminal(tuidock, *arguments))
-        return opened[-1]
-
-    yield call
-    for shown in opened:
-        shown.close()
 
 
 def _session(tuidock) -> str:

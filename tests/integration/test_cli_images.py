@@ -10,14 +10,7 @@ import time
 
 import pytest
 
-from tests.support.command_line import CommandLine
-
 pytestmark = pytest.mark.root
-
-
-@pytest.fixture
-def tuidock(paths, engine, busybox_image):
-    return CommandLine(paths)
 
 
 @pytest.fixture

@@ -7,15 +7,8 @@ import re
 
 import pytest
 
-from tests.support.command_line import CommandLine
-
 pytestmark = pytest.mark.root
 _ALONE = ("--network", "none")
-
-
-@pytest.fixture
-def tuidock(paths, engine, busybox_image):
-    return CommandLine(paths)
 
 
 @pytest.fixture

@@ -4,28 +4,8 @@ import signal
 
 import pytest
 
-from tests.support.command_line import CommandLine, InTerminal
-
 pytestmark = pytest.mark.root
 _ALONE = ("--network", "none")
-
-
-@pytest.fixture
-def tuidock(paths, engine, busybox_image):
-    return CommandLine(paths)
-
-
-@pytest.fixture
-def terminal(tuidock):
-    opened = []
-
-    def call(*arguments):
-        opened.append(InTerminal(tuidock, *arguments))
-        return opened[-1]
-
-    yield call
-    for shown in opened:
-        shown.close()
 
 
 def _shell(terminal, *options):
