@@ -97,7 +97,7 @@ class Engine:
     def networks(self) -> Networks:
         from engine.networks import Networks
 
-        return Networks(self.paths, self._database, self._launcher, self._journal)
+        return Networks(self.paths, self._database, self._journal)
 
     @cached_property
     def builds(self) -> Builds:

@@ -71,6 +71,13 @@ class Endpoint(Record, frozen=True, kw_only=True):
     prefix_length: int = 0
     gateway: str = ""
     mac_address: str = ""
+    address6: str = ""
+    prefix_length6: int = 0
+    gateway6: str = ""
+    interface: str = "eth0"
+    """Its name inside the container."""
+    names: tuple[str, ...] = ()
+    """What others in the network may call the container."""
 
 
 class MountPoint(Record, frozen=True, kw_only=True):
@@ -175,7 +182,7 @@ class BuildResult(Record, frozen=True, kw_only=True):
 
 
 class Network(Record, frozen=True, kw_only=True):
-    """One network; ``subnet`` in CIDR form, empty for host and none."""
+    """One network; subnets in CIDR form, empty for host and none, and where IPv4 or IPv6 is off."""
 
     id: str
     name: str
@@ -187,6 +194,17 @@ class Network(Record, frozen=True, kw_only=True):
     """The name of the bridge interface."""
     internal: bool = False
     labels: dict[str, str] = {}
+    ip_range: str = ""
+    subnet6: str = ""
+    gateway6: str = ""
+    ip_range6: str = ""
+    auxiliary: dict[str, str] = {}
+    attachable: bool = False
+    configured: bool = False
+    """The user chose the subnet: only then may a container ask for an address of it."""
+    options: dict[str, str] = {}
+    """The driver's, as they were given."""
+    ipam_options: dict[str, str] = {}
 
 
 class Volume(Record, frozen=True, kw_only=True):

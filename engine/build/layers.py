@@ -101,11 +101,17 @@ class LayerMaker:
         on_output: Callable[[str, bytes], None],
     ) -> dict[str, Any]:
         from engine.build.sandbox import HOSTNAME, step_bundle
+        from engine.runtime.attachment import AttachmentRequest
 
         step_id = os.urandom(32).hex()
         networks = self._networks()
         attachment = await networks.attach(
-            step_id, f"build step {step_id[:12]}", self._network_of(operation), (), hostname=HOSTNAME
+            AttachmentRequest(
+                owner=step_id,
+                name=f"build step {step_id[:12]}",
+                network=self._network_of(operation),
+                hostname=HOSTNAME,
+            )
         )
         try:
             place = self._place(operation, folder, lower, step_id, attachment)

@@ -17,6 +17,7 @@ from engine.containers.sharing import peers_of
 from engine.containers.supervision import settle
 from engine.errors import CommandNotExecutable, CommandNotFound, Conflict, EngineError, NotFound
 from engine.records import Container, ContainerState
+from engine.runtime.attachment import Attachment, AttachmentRequest
 from engine.runtime.bundle import Surroundings, container_bundle
 from engine.runtime.capabilities import capability_names
 from engine.runtime.cgroups import read_host
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
     from engine.containers.parts import Parts
     from engine.options import AttachOptions
     from engine.paths import Paths
-    from engine.runtime.attachment import Attachment
     from engine.runtime.devices import Devices
     from engine.runtime.namespaces import Namespaces
     from engine.runtime.session import Session
@@ -137,14 +137,19 @@ def _lower(parts: Parts, row: Row) -> tuple[str, ...]:
 async def _attachment(parts: Parts, container: Container, peers: dict[str, Container]) -> Attachment:
     options = container.options
     return await parts.networks.attach(
-        container.id,
-        container.name,
-        options.network,
-        port_specs(options, container.config.exposed_ports),
-        hostname=container_hostname(container),
-        dns=options.dns,
-        extra_hosts=options.extra_hosts,
-        peer=peers.get("network"),
+        AttachmentRequest(
+            owner=container.id,
+            name=container.name,
+            network=options.network,
+            endpoints=options.endpoints,
+            ports=port_specs(options, container.config.exposed_ports),
+            hostname=container_hostname(container),
+            dns=options.dns,
+            dns_search=options.dns_search,
+            dns_options=options.dns_options,
+            extra_hosts=options.extra_hosts,
+            peer=peers.get("network"),
+        )
     )
 
 

@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from engine.errors import NetworkFailure, PermissionRequired
-from engine.network import plan
 from engine.network.addresses import prefix_length_of, routes_from_trie
+from engine.network.plan import bridges, endpoints, naming
+from engine.network.plan import operations as ops
 from engine.network.template import NETLINK_NETFILTER
 from engine.records import Endpoint, Network, PortBinding
 from engine.shim import netlink_send
@@ -43,7 +44,7 @@ def is_present(templates: Templates, bridge: str) -> bool:
     """Whether the bridge's interface and its table are both there."""
     if not has_interface(bridge):
         return False
-    table = plan.FindTable(plan.bridge_table(bridge))
+    table = ops.FindTable(naming.bridge_table(bridge))
     return _send(f"look for table {table.name}", templates.items((table,)), missing=True)
 
 
@@ -58,7 +59,7 @@ def has_interface(name: str) -> bool:
 
 def is_plugged(owner_id: str) -> bool:
     """Whether the owner's interface is a port of a bridge: it is from the start of its run to the end."""
-    return os.path.exists(f"/sys/class/net/{plan.veth_name(owner_id)}/master")
+    return os.path.exists(f"/sys/class/net/{naming.veth_name(owner_id)}/master")
 
 
 def make(templates: Templates, network: Network) -> tuple[str, ...]:
@@ -68,13 +69,13 @@ def make(templates: Templates, network: Network) -> tuple[str, ...]:
     """
     bridge, mtu = network.bridge, uplink_mtu()
     operation = f"make bridge {bridge} of network {network.name}"
-    link = templates.items(plan.bridge_link_plan(bridge, network.subnet, network.gateway, mtu))
+    link = templates.items(bridges.bridge_link_plan(bridge, network.subnet, network.gateway, mtu))
     # A process may have died between any two of these: what is there already is as it should be.
     _send(operation, [msgspec.structs.replace(item, ignore_errno=(errno.EEXIST,)) for item in link])
     warnings = (*_guard(templates, bridge), *_set_sysctls(bridge))
-    table = plan.bridge_table_plan(bridge, network.subnet, internal=network.internal)
+    table = bridges.bridge_table_plan(bridge, network.subnet, internal=network.internal)
     # A table that outlived its interface may be of another subnet: it is replaced.
-    table = (plan.DeleteTable(plan.bridge_table(bridge)), *table)
+    table = (ops.DeleteTable(naming.bridge_table(bridge)), *table)
     _send(f"set up nftables for bridge {bridge}", templates.items(table))
     _encode_ahead(templates, network, mtu)
     return warnings
@@ -85,18 +86,18 @@ def clear(templates: Templates, owner_id: str) -> None:
 
     Looked for first: deleting a table that is not there costs the kernel a grace period, 5 to 30 ms.
     """
-    veth, table = plan.veth_name(owner_id), plan.container_table(owner_id)
-    left: list[plan.Operation] = []
-    if _send(f"look for table {table}", templates.items((plan.FindTable(table),)), missing=True):
-        left.append(plan.DeleteTable(table))
+    veth, table = naming.veth_name(owner_id), naming.container_table(owner_id)
+    left: list[ops.Operation] = []
+    if _send(f"look for table {table}", templates.items((ops.FindTable(table),)), missing=True):
+        left.append(ops.DeleteTable(table))
     if has_interface(veth):
-        left.append(plan.DeleteLink(veth))
+        left.append(ops.DeleteLink(veth))
     _send(f"remove interface {veth}", templates.items(tuple(left)))
 
 
 def remove(templates: Templates, bridge: str) -> None:
     """Remove the bridge's table and interface; either may be gone."""
-    operations = (plan.DeleteTable(plan.bridge_table(bridge)), plan.DeleteLink(bridge))
+    operations = (ops.DeleteTable(naming.bridge_table(bridge)), ops.DeleteLink(bridge))
     _send(f"remove bridge {bridge}", templates.items(operations))
 
 
@@ -152,11 +153,11 @@ def _encode_ahead(templates: Templates, network: Network, mtu: int) -> None:
         address=address,
         prefix_length=length,
         gateway=address,
-        mac_address=plan.mac_from_address(address),
+        mac_address=naming.mac_from_address(address),
     )
-    made = plan.endpoint_plan(network.id, network.bridge, network.subnet, endpoint, ports, mtu)
-    names = plan.bridge_table(network.bridge), plan.container_table(network.id)
-    templates.items((*made.host, *made.container, *made.teardown, *map(plan.FindTable, names)))
+    made = endpoints.endpoint_plan(network.id, network.bridge, network.subnet, endpoint, ports, mtu)
+    names = naming.bridge_table(network.bridge), naming.container_table(network.id)
+    templates.items((*made.host, *made.container, *made.teardown, *map(ops.FindTable, names)))
 
 
 def _guard(templates: Templates, bridge: str) -> tuple[str, ...]:
@@ -173,7 +174,7 @@ def _guard(templates: Templates, bridge: str) -> tuple[str, ...]:
     if len(others) > _GUARDED_LIMIT:
         return (f"net.ipv4.ip_forward=1 lets this host route between its {len(others)} interfaces",)
     if others:
-        table = (plan.DeleteTable(plan.GUARD_TABLE), *plan.guard_plan(others))
+        table = (ops.DeleteTable(naming.GUARD_TABLE), *bridges.guard_plan(others))
         _send("keep the host's interfaces apart", templates.items(table))
     return ()
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from engine.errors import NetworkFailure
-from engine.network import plan
+from engine.network.plan import operations as ops
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,6 +27,15 @@ if TYPE_CHECKING:
 NETLINK_ROUTE = 0
 NETLINK_NETFILTER = 12
 _BATCH_BEGIN, _BATCH_END = "batch begin", "batch end"
+_ENCODERS = (
+    "netlink/__init__.py",
+    "netlink/messages.py",
+    "netlink/nftables.py",
+    "netlink/routes.py",
+    "plan/operations.py",
+    "template.py",
+)
+"""What makes the bytes."""
 
 
 class Piece(msgspec.Struct, frozen=True):
@@ -38,7 +47,10 @@ class Piece(msgspec.Struct, frozen=True):
 
 
 class Variable(msgspec.Struct, frozen=True):
-    """A field whose value is patched: ``count`` times in the message, ``sentinel`` in the shape."""
+    """A field whose value is patched: ``count`` times in the message.
+
+    In the shape stands ``sentinel``; None for text, a number for an address, both of the value's own size.
+    """
 
     field: str
     encode: Any
@@ -69,35 +81,49 @@ def _text(field: str) -> Variable:
     return Variable(field, str.encode, None)
 
 
-def _address(field: str, sentinel: str, count: int = 1) -> Variable:
-    return Variable(field, socket.inet_aton, sentinel, count)
+def _address(field: str, byte: int, count: int = 1) -> Variable:
+    return Variable(field, _packed, byte, count)
+
+
+def _packed(address: str) -> bytes:
+    if not address:
+        return b""
+    return socket.inet_pton(socket.AF_INET6 if ":" in address else socket.AF_INET, address)
+
+
+def _address_like(address: str, byte: int) -> str:
+    """An address of the same family that is found in a message: ``byte`` and its neighbours."""
+    if not address:
+        return ""
+    family, size = (socket.AF_INET6, 16) if ":" in address else (socket.AF_INET, 4)
+    return socket.inet_ntop(family, bytes((byte + 17 * place) % 251 + 3 for place in range(size)))
 
 
 _VARIABLES: dict[type, tuple[Variable, ...]] = {
-    plan.AddVeth: (_text("name"), Variable("mac", _mac, "f3:9b:e5:71:d8:4e")),
-    plan.SetHairpin: (_text("name"),),
-    plan.Unplug: (_text("name"),),
-    plan.DeleteLink: (_text("name"),),
-    plan.AddAddress: (_address("address", "241.17.99.203", 2), _address("broadcast", "242.29.103.211")),
-    plan.AddDefaultRoute: (_address("gateway", "243.31.107.217"),),
-    plan.AddTable: (_text("name"),),
-    plan.DeleteTable: (_text("name"),),
-    plan.FindTable: (_text("name"),),
-    plan.AddChain: (_text("table"),),
-    plan.AddRule: (_text("table"),),
-    plan.AddressMatch: (_address("address", "244.37.109.223"),),
-    plan.PortMatch: (Variable("port", _port, 0xF1E7),),
-    plan.DestinationNat: (_address("address", "245.41.113.227"), Variable("port", _port, 0xD3C9)),
+    ops.AddVeth: (_text("name"), Variable("mac", _mac, "f3:9b:e5:71:d8:4e")),
+    ops.SetHairpin: (_text("name"),),
+    ops.Unplug: (_text("name"),),
+    ops.DeleteLink: (_text("name"),),
+    ops.AddAddress: (_address("address", 0xF1, 2), _address("broadcast", 0xE2)),
+    ops.AddDefaultRoute: (_address("gateway", 0xD3),),
+    ops.AddTable: (_text("name"),),
+    ops.DeleteTable: (_text("name"),),
+    ops.FindTable: (_text("name"),),
+    ops.AddChain: (_text("table"),),
+    ops.AddRule: (_text("table"),),
+    ops.AddressMatch: (_address("address", 0xC4),),
+    ops.PortMatch: (Variable("port", _port, 0xF1E7),),
+    ops.DestinationNat: (_address("address", 0xB5), Variable("port", _port, 0xD3C9)),
 }
 """What is patched, by type; all other fields belong to the shape."""
 
-_INDEXED = {plan.AddVeth: "bridge", plan.AddAddress: "interface"}
+_INDEXED = {ops.AddVeth: "bridge", ops.AddAddress: "interface"}
 """The field that names an interface of which only the number is sent."""
 
 _GONE = {
-    plan.Unplug: (errno.ENODEV,),
-    plan.DeleteLink: (errno.ENODEV,),
-    plan.DeleteTable: (errno.ENOENT,),
+    ops.Unplug: (errno.ENODEV,),
+    ops.DeleteLink: (errno.ENODEV,),
+    ops.DeleteTable: (errno.ENOENT,),
 }
 """What may be gone already."""
 
@@ -110,7 +136,7 @@ class Templates:
         self._path = ""
         self._pieces: dict[str, Piece] = {}
 
-    def items(self, operations: plan.Operations) -> tuple[Item, ...]:
+    def items(self, operations: ops.Operations) -> tuple[Item, ...]:
         """The datagrams of ``operations``: one for each link, address, route and deletion.
 
         What is added to nftables in a row is one transaction.
@@ -118,16 +144,16 @@ class Templates:
         self._load()
         known = len(self._pieces)
         made: list[Item] = []
-        batch: list[plan.Operation] = []
+        batch: list[ops.Operation] = []
         for operation in operations:
-            if isinstance(operation, plan.AddTable | plan.AddChain | plan.AddRule):
+            if isinstance(operation, ops.AddTable | ops.AddChain | ops.AddRule):
                 batch.append(operation)
                 continue
             if batch:
                 made.append(self._batch(batch))
                 batch = []
             # A table that is not there would undo the whole transaction: a deletion is one of its own.
-            deletion = isinstance(operation, plan.DeleteTable)
+            deletion = isinstance(operation, ops.DeleteTable)
             made.append(self._batch([operation]) if deletion else self._single(operation))
         if batch:
             made.append(self._batch(batch))
@@ -135,7 +161,7 @@ class Templates:
             self._save()
         return tuple(made)
 
-    def message(self, operation: plan.Operation) -> tuple[bytes, tuple[tuple[int, str], ...]]:
+    def message(self, operation: ops.Operation) -> tuple[bytes, tuple[tuple[int, str], ...]]:
         """The netlink message of ``operation``, and where the sender puts which interface's index."""
         shape, values = _split(operation)
         key = msgspec.json.encode(shape).decode()
@@ -149,24 +175,24 @@ class Templates:
         name = getattr(operation, _INDEXED.get(type(operation), ""), "")
         return bytes(message), tuple((offset, name) for offset in piece.indexes)
 
-    def _single(self, operation: plan.Operation) -> Item:
+    def _single(self, operation: ops.Operation) -> Item:
         message, indexes = self.message(operation)
         ignored = _GONE.get(type(operation), ())
-        family = NETLINK_NETFILTER if isinstance(operation, plan.FindTable) else NETLINK_ROUTE
+        family = NETLINK_NETFILTER if isinstance(operation, ops.FindTable) else NETLINK_ROUTE
         return Item(family, base64.b64encode(message).decode(), 1, ignored, indexes)
 
-    def _batch(self, operations: list[plan.Operation]) -> Item:
+    def _batch(self, operations: list[ops.Operation]) -> Item:
         if _BATCH_BEGIN not in self._pieces:
             from engine.network import netlink
 
-            begin, end = netlink.encode_batch_bounds()
+            begin, end = netlink.batch_bounds()
             self._pieces[_BATCH_BEGIN], self._pieces[_BATCH_END] = Piece(begin), Piece(end)
         parts = [
             self._pieces[_BATCH_BEGIN].message,
             *(self.message(operation)[0] for operation in operations),
             self._pieces[_BATCH_END].message,
         ]
-        acks = sum(isinstance(operation, plan.AddTable | plan.DeleteTable) for operation in operations)
+        acks = sum(isinstance(operation, ops.AddTable | ops.DeleteTable) for operation in operations)
         ignored = tuple(code for operation in operations for code in _GONE.get(type(operation), ()))
         return Item(NETLINK_NETFILTER, base64.b64encode(b"".join(parts)).decode(), acks, ignored)
 
@@ -200,28 +226,35 @@ def _split(value: Any) -> tuple[Any, list[tuple[bytes, bytes, int]]]:
     if isinstance(value, tuple):
         parts = [_split(part) for part in value]
         return tuple(shape for shape, _ in parts), [item for _, found in parts for item in found]
-    if not isinstance(value, plan.Value):
+    if not isinstance(value, ops.Value):
         return value, []
     changes: dict[str, Any] = {}
     found: list[tuple[bytes, bytes, int]] = []
     for variable in _VARIABLES.get(type(value), ()):
         plain = getattr(value, variable.field)
         encode: Callable[[Any], bytes] = variable.encode
-        sentinel = "~" * len(plain) if variable.sentinel is None else variable.sentinel
+        sentinel = _sentinel(variable, plain)
         changes[variable.field] = sentinel
-        found.append((encode(sentinel), encode(plain), variable.count))
+        if encode(sentinel):  # IPv6 has no broadcast address
+            found.append((encode(sentinel), encode(plain), variable.count))
     indexed = _INDEXED.get(type(value))
     if indexed is not None:
         changes[indexed] = ""
     for field in value.__struct_fields__:
         inner = getattr(value, field)
-        if isinstance(inner, tuple | plan.Value):
+        if isinstance(inner, tuple | ops.Value):
             changes[field], more = _split(inner)
             found += more
     return msgspec.structs.replace(value, **changes), found
 
 
-def _encode(shape: plan.Operation, sentinels: list[tuple[bytes, int]]) -> Piece:
+def _sentinel(variable: Variable, plain: Any) -> Any:
+    if variable.sentinel is None:
+        return "~" * len(plain)
+    return _address_like(plain, variable.sentinel) if variable.encode is _packed else variable.sentinel
+
+
+def _encode(shape: ops.Operation, sentinels: list[tuple[bytes, int]]) -> Piece:
     from engine.network import netlink
 
     message = netlink.encode(shape)
@@ -231,7 +264,7 @@ def _encode(shape: plan.Operation, sentinels: list[tuple[bytes, int]]) -> Piece:
     return Piece(message, slots, _occurrences(message, index, expected, shape))
 
 
-def _occurrences(message: bytes, sentinel: bytes, count: int, shape: plan.Operation) -> tuple[int, ...]:
+def _occurrences(message: bytes, sentinel: bytes, count: int, shape: ops.Operation) -> tuple[int, ...]:
     found = []
     offset = message.find(sentinel)
     while offset >= 0:
@@ -249,7 +282,7 @@ def _occurrences(message: bytes, sentinel: bytes, count: int, shape: plan.Operat
 def _version() -> str:
     """Names this code and this pyroute2 without importing either: a change of any makes a new file."""
     marks = []
-    for module in ("netlink.py", "plan.py", "template.py"):
+    for module in _ENCODERS:
         status = os.stat(f"{os.path.dirname(__file__)}/{module}")
         marks.append(f"{status.st_size:x}.{status.st_mtime_ns:x}")
     return f"pyroute2-{_pyroute2_version()}-{'-'.join(marks)}"

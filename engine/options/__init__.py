@@ -14,6 +14,7 @@ from engine.options.containers import (
     CopyToOptions,
     CreateOptions,
     DeviceSpec,
+    EndpointOptions,
     ExecOptions,
     HealthOptions,
     IdRange,
@@ -41,6 +42,7 @@ __all__ = [
     "DeviceRate",
     "DeviceSpec",
     "DeviceWeight",
+    "EndpointOptions",
     "EventFilter",
     "ExecOptions",
     "HealthOptions",
@@ -143,9 +145,20 @@ class CreateNetworkOptions(Options, frozen=True, kw_only=True):
 
     name: str
     driver: str = "bridge"
-    subnet: str | None = None
-    gateway: str | None = None
+    subnets: tuple[str, ...] = ()
+    """CIDR, at most one of IPv4 and one of IPv6."""
+    gateways: tuple[str, ...] = ()
+    ip_ranges: tuple[str, ...] = ()
+    """The parts of the subnets that addresses are chosen of."""
+    auxiliary: dict[str, str] = {}
+    """Addresses that are never chosen, by a name that means nothing to the engine."""
+    ipv4: bool = True
+    ipv6: bool = False
     internal: bool = False
+    attachable: bool = False
+    options: dict[str, str] = {}
+    """The driver's: com.docker.network.bridge.name and the like, parent, macvlan_mode, ipvlan_mode."""
+    ipam_options: dict[str, str] = {}
     labels: dict[str, str] = {}
 
 

@@ -5,10 +5,14 @@ from engine.options.resources import Resources
 
 
 class PortSpec(Options, frozen=True, kw_only=True):
-    """One published port; ``host_port`` 0 lets the engine choose, ``host_ip`` "" means all addresses."""
+    """One published port; ``host_port`` 0 lets the engine choose, ``host_ip`` "" means all addresses.
+
+    With ``host_port_end`` the engine chooses the first free one from ``host_port`` on, that one included.
+    """
 
     container_port: int
     host_port: int = 0
+    host_port_end: int = 0
     host_ip: str = ""
     protocol: str = "tcp"
 
@@ -19,6 +23,25 @@ class DeviceSpec(Options, frozen=True, kw_only=True):
     path_on_host: str
     path_in_container: str
     permissions: str = "rwm"
+
+
+class EndpointOptions(Options, frozen=True, kw_only=True):
+    """A container's end in one network, as the user wants it; "" and 0 leave the choice to the engine."""
+
+    network: str
+    """A name or an id, as the user wrote it."""
+    aliases: tuple[str, ...] = ()
+    """More names of the container in this network."""
+    address: str = ""
+    address6: str = ""
+    mac_address: str = ""
+    link_local: tuple[str, ...] = ()
+    """Further addresses, of 169.254.0.0/16 or fe80::/64."""
+    links: tuple[str, ...] = ()
+    """``CONTAINER[:ALIAS]``: names that this container alone has for others."""
+    driver_options: dict[str, str] = {}
+    gateway_priority: int = 0
+    """The default route goes through the network with the highest."""
 
 
 class MountSpec(Options, frozen=True, kw_only=True):
@@ -133,8 +156,12 @@ class CreateOptions(Options, frozen=True, kw_only=True):
     expose: tuple[str, ...] = ()
     network: str = "bridge"
     """bridge, host, none, the name of a network, or container:NAME."""
+    endpoints: tuple[EndpointOptions, ...] = ()
+    """The networks that it is to be in, ``network`` first; () is ``network`` without any wish."""
     extra_hosts: tuple[str, ...] = ()
     dns: tuple[str, ...] = ()
+    dns_search: tuple[str, ...] = ()
+    dns_options: tuple[str, ...] = ()
     stop_signal: str | None = None
     stop_timeout: int | None = None
     resources: Resources = Resources()

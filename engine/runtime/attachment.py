@@ -1,14 +1,12 @@
 """Owns what the runtime asks of the networks: one Protocol and the value it answers; refuses to know any."""
 
-from __future__ import annotations
+from typing import Any, Protocol
 
-from typing import TYPE_CHECKING, Any, Protocol
+from engine.options import EndpointOptions, PortSpec
+from engine.records import Container, Endpoint, PortBinding, Record
 
-from engine.records import Endpoint, PortBinding, Record
-
-if TYPE_CHECKING:
-    from engine.options import PortSpec
-    from engine.records import Container
+CONTAINER_MODE = "container:"
+"""Begins the network mode of a container in another one's namespace."""
 
 
 class Attachment(Record, frozen=True, kw_only=True):
@@ -31,28 +29,33 @@ class Attachment(Record, frozen=True, kw_only=True):
     warnings: tuple[str, ...] = ()
 
 
+class AttachmentRequest(Record, frozen=True, kw_only=True):
+    """What a container, or a build step, wants of its networks; ``network`` is Docker's network mode."""
+
+    owner: str
+    """The container's id, or a build step's own."""
+    name: str
+    network: str = "bridge"
+    endpoints: tuple[EndpointOptions, ...] = ()
+    """As in ``CreateOptions``."""
+    ports: tuple[PortSpec, ...] = ()
+    hostname: str = ""
+    dns: tuple[str, ...] = ()
+    dns_search: tuple[str, ...] = ()
+    dns_options: tuple[str, ...] = ()
+    extra_hosts: tuple[str, ...] = ()
+    peer: Container | None = None
+    """The other container of ``container:NAME``."""
+
+
 class Attachments(Protocol):
     """What the networks' facade offers to containers: for any network mode."""
 
     async def check(self, network_ref: str) -> None:
         """NotFound if there is no network ``network_ref``; the default bridge always passes."""
 
-    async def attach(  # noqa: PLR0913 - each is a part of the endpoint
-        self,
-        container_id: str,
-        name: str,
-        network_ref: str,
-        ports: tuple[PortSpec, ...],
-        *,
-        hostname: str,
-        dns: tuple[str, ...] = (),
-        extra_hosts: tuple[str, ...] = (),
-        peer: Container | None = None,
-    ) -> Attachment:
-        """Lease an address and choose host ports; the network exists in the kernel afterwards.
-
-        ``peer`` is the other container of ``container:NAME``.
-        """
+    async def attach(self, request: AttachmentRequest) -> Attachment:
+        """Lease an address and choose host ports; the network exists in the kernel afterwards."""
 
     async def release(self, container_id: str) -> None:
         """Give back what ``attach`` leased; nothing if there is nothing."""

@@ -17,7 +17,6 @@ from engine.shim import (
     json_text,
     linux,
     lock,
-    netlink_send,
     peers,
     sandbox,
     seccomp,
@@ -27,6 +26,7 @@ from engine.shim import (
     wire,
     worker,
 )
+from engine.shim.network import Network
 from engine.shim.pipes import open_pipes
 from engine.shim.refusal import Refusal, Stage, refuse
 
@@ -45,6 +45,7 @@ class Container:
     def __init__(self, bundle: dict) -> None:  # type: ignore[type-arg]  # JSON
         self.bundle = bundle
         self.cgroup: dict = bundle.get("cgroup") or {}  # type: ignore[type-arg]
+        self.network = Network(bundle.get("network"))
         self.step = bool(bundle.get("step"))
         self.stage = Stage("starting the container")
         self.pid = 0
@@ -62,9 +63,7 @@ class Container:
         self.listener: sockets.Socket | None = None
         self._lock: int | None = None
         self._own_start_time = 0
-        self._ports: list[sockets.Socket] = []
         self._held: list[int] = []
-        self._network_up = False
         self._cgroup_made = False
 
     def start(self, asker: int) -> None:
@@ -75,8 +74,7 @@ class Container:
         self.stage("starting the container")
         _allow_descriptors(self.bundle)
         _reserve(wire.NETNS_FD)
-        for port in (self.bundle.get("network") or {}).get("ports", ()):
-            self._ports.append(_bind(port))
+        self.network.hold()
         self._cgroup_made = True
         cgroup.create(self.cgroup, self.stage)
         self.stage("leaving the caller's cgroup")
@@ -152,8 +150,7 @@ class Container:
         self.pid = _fork(self.bundle)
         if self.pid == 0:
             ours.close()
-            for port in self._ports:  # or nothing could be opened under the limit that it gets back
-                port.close()
+            self.network.forget()  # or nothing could be opened under the limit that it gets back
             sandbox.become_init(self.bundle, theirs, streams)
         self.pidfd = os.pidfd_open(self.pid)
         self.pid_start_time = worker.process_start_time(self.pid)
@@ -189,7 +186,7 @@ class Container:
                 self._take_terminal(descriptors)
             else:
                 try:
-                    self._connect_network()
+                    self.network.connect(self.pid)
                     channel.send(b"1")
                 except OSError as error:
                     gone = error  # while setting up its root; its last message says why
@@ -201,22 +198,6 @@ class Container:
         self.outputs[self.terminal] = 1
         if self.bundle.get("stdin_open"):
             self.input = os.dup(self.terminal)
-
-    def _connect_network(self) -> None:
-        network = self.bundle["network"]
-        netns = os.open(f"/proc/{self.pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
-        os.dup2(netns, wire.NETNS_FD, inheritable=False)
-        os.close(netns)
-        self._network_up = True
-        try:
-            netlink_send.send(network.get("host", []))
-        except OSError as error:
-            reason = error.strerror or str(error)
-            raise Refusal(
-                wire.failure("NetworkFailure", operation="connecting the container", reason=reason)
-            ) from error
-        finally:
-            os.close(wire.NETNS_FD)
 
     def signal(self, number: int) -> None:
         """Send a signal to init; a frozen one is thawed to die. ProcessLookupError if there is none now."""
@@ -270,17 +251,13 @@ class Container:
 
     def release(self, *, keep_ports: bool = False) -> None:
         """Give network, devices and ports back; the lock is still held."""
-        if self._network_up:
-            netlink_send.send_all(self.bundle["network"].get("teardown", []))
-            self._network_up = False
-        for port in () if keep_ports else self._ports:
-            port.close()
+        self.network.release(keep_ports=keep_ports)
         if self.terminal >= 0:
             self._held.append(self.terminal)
             self.terminal = -1
         for fd in self._held:
             os.close(fd)
-        self._held, self._ports = [], self._ports if keep_ports else []
+        self._held = []
 
     def unclaim(self) -> None:
         """Remove the run folder and give the lock back: from now on the container can be started again."""
@@ -369,24 +346,3 @@ def _reserve(number: int) -> None:
     null = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
     os.dup2(null, number, inheritable=False)
     os.close(null)
-
-
-def _bind(port: dict) -> sockets.Socket:  # type: ignore[type-arg]
-    """Hold a published port: bound, never listening; the network's rules answer for it."""
-    address, number, protocol = port.get("host_ip") or "0.0.0.0", port["host_port"], port["protocol"]
-    family = sockets.AF_INET6 if ":" in address else sockets.AF_INET
-    held = sockets.Socket(family, sockets.SOCK_STREAM if protocol == "tcp" else sockets.SOCK_DGRAM)
-    try:
-        if family == sockets.AF_INET6:
-            held.setsockopt(sockets.IPPROTO_IPV6, sockets.IPV6_V6ONLY, 1)
-        held.bind((address, number))
-    except OSError as error:
-        held.close()
-        taken = error.errno == errno.EADDRINUSE
-        reason = "port is already allocated" if taken else (error.strerror or str(error)).lower()
-        remedy = f"Choose another host port, or stop what uses {number}/{protocol}." if taken else ""
-        operation = f"Bind for {address}:{number} failed"
-        raise Refusal(
-            wire.failure("NetworkFailure", operation=operation, reason=reason, remedy=remedy)
-        ) from error
-    return held

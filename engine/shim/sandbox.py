@@ -4,7 +4,7 @@
 container. Both speak to their parent on ``channel`` (a SOCK_SEQPACKET socket, one JSON object a packet):
 
     {"at": "namespaces"}        the network namespace exists (init only; sent if the parent waits for it);
-                                the parent answers one byte when its end of the network stands
+                                the parent answers one byte when the network stands
     {"at": "terminal"} + fds    the terminal's master and slave
     {"at": "failed", "error": the body of an ERROR frame}
     end of file                 the command has been executed
@@ -24,7 +24,6 @@ from engine.shim import (
     cgroup,
     json_text,
     linux,
-    netlink_send,
     peers,
     process,
     rootfs,
@@ -206,13 +205,10 @@ def _set_oom_score(wanted: dict, stage: Stage) -> None:  # type: ignore[type-arg
 
 
 def _finish_network(bundle: dict, channel: sockets.Socket, stage: Stage) -> None:  # type: ignore[type-arg]
-    network = bundle.get("network")
-    if network:
-        stage("waiting for the host's side of the network")
+    if bundle.get("network"):
+        stage("waiting for the network")
         if not channel.recv(1):
             os._exit(1)
-        stage("configuring the network inside the container")
-        netlink_send.send(network.get("container", []))
     elif "net" in bundle["namespaces"]:
         stage("bringing up the loopback interface")
         _bring_up_loopback()

@@ -11,6 +11,7 @@ from engine.networks import Networks
 from engine.oci.config import ContainerConfig
 from engine.options import CreateNetworkOptions, CreateOptions, PortSpec
 from engine.records import Container, ContainerState
+from engine.runtime.attachment import AttachmentRequest
 from engine.store.database import Database
 from engine.store.journal import Journal
 
@@ -21,7 +22,7 @@ ID = "0123456789abcdef" * 4
 def networks(paths):
     os.makedirs(paths.root)
     database = Database(paths.database)
-    yield Networks(paths, database, None, Journal(paths.events))
+    yield Networks(paths, database, Journal(paths.events))
     database.close()
 
 
@@ -67,8 +68,8 @@ async def test_built_in_network_cannot_be_removed(networks, name):
     [
         CreateNetworkOptions(name="x", driver="overlay"),
         CreateNetworkOptions(name="a b"),
-        CreateNetworkOptions(name="x", gateway="10.0.0.1"),
-        CreateNetworkOptions(name="x", subnet="10.0.0.0/32"),
+        CreateNetworkOptions(name="x", gateways=("10.0.0.1",)),
+        CreateNetworkOptions(name="x", subnets=("10.0.0.0/32",)),
     ],
 )
 async def test_network_that_cannot_be_is_refused(networks, options):
@@ -87,42 +88,60 @@ async def test_built_in_modes_pass(networks, name):
 
 
 async def test_network_none_has_a_namespace_with_loopback(networks):
-    attachment = await networks.attach(ID, "web", "none", hostname="web")
+    attachment = await networks.attach(
+        AttachmentRequest(owner=ID, name="web", network="none", hostname="web")
+    )
     assert (attachment.new_namespace, len(attachment.bundle["container"])) == (True, 1)
 
 
 async def test_network_host_has_no_namespace(networks):
-    attachment = await networks.attach(ID, "web", "host", hostname="web")
+    attachment = await networks.attach(
+        AttachmentRequest(owner=ID, name="web", network="host", hostname="web")
+    )
     assert (attachment.new_namespace, attachment.bundle) == (False, None)
 
 
 async def test_ports_of_the_host_s_network_are_discarded_with_a_warning(networks):
-    attachment = await networks.attach(ID, "web", "host", (PortSpec(container_port=80),), hostname="web")
+    attachment = await networks.attach(
+        AttachmentRequest(
+            owner=ID, name="web", network="host", ports=(PortSpec(container_port=80),), hostname="web"
+        )
+    )
     assert "discarded" in attachment.warnings[0]
 
 
 async def test_container_mode_joins_the_other_s_namespace_and_files(networks):
-    attachment = await networks.attach(ID, "two", "container:web", hostname="two", peer=container("running"))
+    attachment = await networks.attach(
+        AttachmentRequest(
+            owner=ID, name="two", network="container:web", hostname="two", peer=container("running")
+        )
+    )
     assert (attachment.new_namespace, attachment.netns_of, attachment.files_of) == (False, 4711, ID)
 
 
 async def test_container_mode_needs_a_running_one(networks):
     with pytest.raises(Conflict, match="non running container"):
-        await networks.attach(ID, "two", "container:web", hostname="two", peer=container("exited"))
+        await networks.attach(
+            AttachmentRequest(
+                owner=ID, name="two", network="container:web", hostname="two", peer=container("exited")
+            )
+        )
 
 
 async def test_container_mode_publishes_nothing(networks):
     with pytest.raises(InvalidInput, match="conflicting options"):
         await networks.attach(
-            ID,
-            "two",
-            "container:web",
-            (PortSpec(container_port=80),),
-            hostname="two",
-            peer=container("running"),
+            AttachmentRequest(
+                owner=ID,
+                name="two",
+                network="container:web",
+                ports=(PortSpec(container_port=80),),
+                hostname="two",
+                peer=container("running"),
+            )
         )
 
 
 async def test_owner_that_cannot_name_an_interface_is_refused(networks):
     with pytest.raises(InvalidInput, match="cannot name an interface"):
-        await networks.attach("short", "web", "bridge", hostname="web")
+        await networks.attach(AttachmentRequest(owner="short", name="web", hostname="web"))

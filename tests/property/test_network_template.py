@@ -7,7 +7,9 @@ import ipaddress
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.network import netlink, plan
+from engine.network import netlink
+from engine.network.plan import bridges, endpoints, naming
+from engine.network.plan import operations as ops
 from engine.network.template import Templates
 from engine.records import Endpoint, PortBinding
 
@@ -26,7 +28,7 @@ bindings = st.builds(
 
 
 @st.composite
-def endpoint_plans(draw: st.DrawFn) -> plan.EndpointPlan:
+def endpoint_plans(draw: st.DrawFn) -> ops.EndpointPlan:
     address = draw(addresses)
     prefix = draw(st.integers(8, 30))
     subnet = ipaddress.IPv4Interface(f"{address}/{prefix}").network
@@ -35,9 +37,9 @@ def endpoint_plans(draw: st.DrawFn) -> plan.EndpointPlan:
         address=address,
         prefix_length=prefix,
         gateway=draw(st.one_of(st.just(""), addresses)),
-        mac_address=plan.mac_from_address(address),
+        mac_address=naming.mac_from_address(address),
     )
-    return plan.endpoint_plan(
+    return endpoints.endpoint_plan(
         draw(owners),
         draw(st.sampled_from(["tuidock0", "br-0123456789ab"])),
         str(subnet),
@@ -47,14 +49,14 @@ def endpoint_plans(draw: st.DrawFn) -> plan.EndpointPlan:
     )
 
 
-def check(operations: plan.Operations) -> None:
+def check(operations: ops.Operations) -> None:
     for operation in operations:
         message, _ = TEMPLATES.message(operation)
         assert message == netlink.encode(operation), operation
 
 
 @given(endpoint_plans())
-def test_endpoint_is_patched_to_what_pyroute2_makes(made: plan.EndpointPlan) -> None:
+def test_endpoint_is_patched_to_what_pyroute2_makes(made: ops.EndpointPlan) -> None:
     check(made.host + made.container + made.teardown)
 
 
@@ -63,5 +65,5 @@ def test_bridge_is_patched_to_what_pyroute2_makes(
     address: str, prefix: int, internal: bool, mtu: int
 ) -> None:
     subnet = str(ipaddress.IPv4Interface(f"{address}/{prefix}").network)
-    check(plan.bridge_link_plan("br-0123456789ab", subnet, address, mtu))
-    check(plan.bridge_table_plan("br-0123456789ab", subnet, internal=internal))
+    check(bridges.bridge_link_plan("br-0123456789ab", subnet, address, mtu))
+    check(bridges.bridge_table_plan("br-0123456789ab", subnet, internal=internal))

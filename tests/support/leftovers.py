@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from engine.errors import StoreFailure
-from engine.network.plan import TABLE_PREFIX, veth_name
+from engine.network.plan.naming import TABLE_PREFIX, veth_name
 from engine.records import Network
 from engine.store.database import Database
 

@@ -25,6 +25,7 @@ from engine.options import (
     RemoveContainerOptions,
 )
 from engine.paths import Paths
+from engine.runtime.attachment import AttachmentRequest
 from engine.shim import netlink_send
 from engine.shim.wire import NETNS_FD
 from engine.store.database import Database
@@ -37,7 +38,7 @@ _PATIENCE = 1.5
 def networks(root: str) -> Networks:
     paths = Paths(root=f"{root}/root", run=f"{root}/run")
     os.makedirs(paths.root, exist_ok=True)
-    return Networks(paths, Database(paths.database), None, Journal(paths.events))  # type: ignore[arg-type]
+    return Networks(paths, Database(paths.database), Journal(paths.events))
 
 
 def show(value: Any) -> None:
@@ -46,10 +47,12 @@ def show(value: Any) -> None:
 
 def attach(root: str, owner: str, options: str, netns: str) -> None:
     wanted = json.loads(options)
-    ports = tuple(msgspec.convert(port, PortSpec) for port in wanted.pop("ports", ()))
     attachment = asyncio.run(
         networks(root).attach(
-            owner, "name", wanted.pop("network", "bridge"), ports, hostname=owner[:12], **wanted
+            msgspec.convert(
+                {"owner": owner, "name": "name", "hostname": owner[:12], **wanted},
+                AttachmentRequest,
+            )
         )
     )
     descriptor = os.open(netns, os.O_RDONLY)

@@ -11,14 +11,15 @@ import msgspec
 import pytest
 
 from engine.errors import NetworkFailure
-from engine.network import netlink, plan, template
+from engine.network import netlink, template
+from engine.network.plan import operations as ops
 from engine.network.template import Templates
 
-VETH = plan.AddVeth("veth0123456789a", "tuidock0", "02:42:ac:11:00:02", 1500)
+VETH = ops.AddVeth("veth0123456789a", "tuidock0", "02:42:ac:11:00:02", 1500)
 RULES = (
-    plan.AddTable("tuidock-a"),
-    plan.AddChain("tuidock-a", "forward", "filter", 0),
-    plan.DeleteTable("tuidock-a"),
+    ops.AddTable("tuidock-a"),
+    ops.AddChain("tuidock-a", "forward", "filter", 0),
+    ops.DeleteTable("tuidock-a"),
 )
 
 
@@ -40,8 +41,9 @@ def test_deletion_is_a_transaction_of_its_own(tmp_path):
 def test_another_process_finds_the_pieces_without_pyroute2(tmp_path):
     Templates(str(tmp_path)).items((VETH, *RULES))
     code = (
-        "import sys; from engine.network import plan; from engine.network.template import Templates;"
-        f"Templates({str(tmp_path)!r}).items((plan.{VETH!r}, plan.{RULES[0]!r}, plan.{RULES[1]!r}));"
+        "import sys; from engine.network.plan import operations as ops;"
+        "from engine.network.template import Templates;"
+        f"Templates({str(tmp_path)!r}).items((ops.{VETH!r}, ops.{RULES[0]!r}, ops.{RULES[1]!r}));"
         "raise SystemExit(int('pyroute2' in sys.modules))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
@@ -71,6 +73,6 @@ def test_sentinel_that_is_not_found_is_an_error():
 
 
 def test_item_is_the_encoded_message(tmp_path):
-    route = plan.AddDefaultRoute("172.17.0.1")
+    route = ops.AddDefaultRoute("172.17.0.1")
     (item,) = Templates(str(tmp_path)).items((route,))
     assert base64.b64decode(item.message) == netlink.encode(route)

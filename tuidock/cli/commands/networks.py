@@ -39,8 +39,8 @@ async def _create(engine: Engine, invocation: Invocation) -> int:
         CreateNetworkOptions(
             name=invocation.arguments[0],
             driver=invocation.text("driver"),
-            subnet=invocation.optional("subnet"),
-            gateway=invocation.optional("gateway"),
+            subnets=tuple(filter(None, (invocation.optional("subnet"),))),
+            gateways=tuple(filter(None, (invocation.optional("gateway"),))),
             internal=invocation.switch("internal"),
             labels=variables.mapping((), invocation.many("label")),
         )

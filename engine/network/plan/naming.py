@@ -1,0 +1,26 @@
+"""Owns the names of what a plan makes (tables, interfaces, MAC addresses), within the kernel's limits."""
+
+from __future__ import annotations
+
+TABLE_PREFIX = "tuidock-"
+GUARD_TABLE = TABLE_PREFIX + "forward"
+
+
+def mac_from_address(address: str) -> str:
+    """Docker's MAC for an IPv4 address: 02:42 and the address's four bytes."""
+    return "02:42:" + ":".join(f"{int(part):02x}" for part in address.split("."))
+
+
+def bridge_table(bridge: str) -> str:
+    """The name of a bridge's own table."""
+    return TABLE_PREFIX + bridge
+
+
+def container_table(owner_id: str) -> str:
+    """The name of a container's own table; always of the same length, so that a template fits."""
+    return TABLE_PREFIX + owner_id[:12]
+
+
+def veth_name(owner_id: str) -> str:
+    """The host's end of the pair: as Docker's, and of the kernel's full 15 characters."""
+    return "veth" + owner_id[:11]

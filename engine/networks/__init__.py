@@ -1,0 +1,76 @@
+"""Owns the verbs on networks, and what containers and build steps ask of them; refuses to know either."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from engine.errors import Conflict
+from engine.network import bridge
+from engine.networks import attaching, creation, inspection
+from engine.networks.parts import Parts
+from engine.runtime.attachment import CONTAINER_MODE
+
+if TYPE_CHECKING:
+    from engine.options import CreateNetworkOptions
+    from engine.paths import Paths
+    from engine.records import Network
+    from engine.runtime.attachment import Attachment, AttachmentRequest
+    from engine.store.database import Database
+    from engine.store.journal import Journal
+
+
+class Networks:
+    """The networks of one root."""
+
+    def __init__(self, paths: Paths, database: Database, journal: Journal) -> None:
+        self._parts = Parts(paths, database, journal)
+
+    # -- verbs -----------------------------------------------------------------------------------
+    async def list(self) -> tuple[Network, ...]:
+        """Every network, oldest first; bridge, host and none are always there."""
+        creation.add_built_in(self._parts)
+        return self._parts.records.all()
+
+    async def get(self, ref: str) -> Network:
+        """The network of a name, an id or a unique prefix of one."""
+        creation.add_built_in(self._parts)
+        return self._parts.records.resolve(ref)
+
+    async def create(self, options: CreateNetworkOptions) -> Network:
+        """Make a network; nothing is left of it if the kernel refuses."""
+        network = creation.create(self._parts, options)
+        self._parts.announce("create", network)
+        return network
+
+    async def remove(self, ref: str) -> None:
+        """Remove a network without active endpoints, its bridge and its table."""
+        network = await self.get(ref)
+        if network.name in creation.BUILT_IN:
+            reason = f"{network.name} is a pre-defined network and cannot be removed"
+            raise Conflict("network", network.name, reason)
+        with bridge.locked():
+            self._parts.records.remove(network, lambda lease: bridge.is_plugged(lease.owner))
+            bridge.remove(self._parts.templates, network.bridge)
+        self._parts.announce("destroy", network)
+
+    async def inspect(self, ref: str) -> dict[str, Any]:
+        """The network in the shape of Docker's API."""
+        return inspection.inspected(self._parts, await self.get(ref))
+
+    # -- for containers and build steps: engine.runtime.attachment.Attachments ---------------------
+    async def check(self, network_ref: str) -> None:
+        """NotFound if there is no network ``network_ref``; the default bridge is made on first use."""
+        if network_ref not in {*creation.BUILT_IN, "default"} and not network_ref.startswith(CONTAINER_MODE):
+            self._parts.records.resolve(network_ref)
+
+    async def attach(self, request: AttachmentRequest) -> Attachment:
+        """All that a container or a build step needs to start in its networks.
+
+        An address is leased until ``release``, also if the start fails later. NetworkFailure if a host port
+        is taken, before anything is made.
+        """
+        return attaching.attach(self._parts, request)
+
+    async def release(self, owner_id: str) -> None:
+        """Give back the addresses of ``owner_id``; nothing happens if it has none."""
+        self._parts.records.release(owner_id)
