@@ -141,6 +141,14 @@ class Paths(msgspec.Struct, frozen=True):
         return f"{self.container_run(container_id)}/socket"
 
     @property
+    def names(self) -> str:
+        """Who is called what: a folder a network, in it a file a container; see ``engine.shim.names``."""
+        return f"{self.run}/names"
+
+    def network_names(self, network_id: str) -> str:
+        return f"{self.run}/names/{network_id}"
+
+    @property
     def network_templates(self) -> str:
         """Compiled netlink messages to be patched: see ``engine.network.template``."""
         return f"{self.run}/netlink"
