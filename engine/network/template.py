@@ -26,9 +26,12 @@ if TYPE_CHECKING:
 
 NETLINK_ROUTE = 0
 NETLINK_NETFILTER = 12
+SYSCTL = -1
+"""No netlink: the message is ``KEY=VALUE``."""
 _BATCH_BEGIN, _BATCH_END = "batch begin", "batch end"
 _ENCODERS = (
     "netlink/__init__.py",
+    "netlink/links.py",
     "netlink/messages.py",
     "netlink/nftables.py",
     "netlink/routes.py",
@@ -101,11 +104,14 @@ def _address_like(address: str, byte: int) -> str:
 
 _VARIABLES: dict[type, tuple[Variable, ...]] = {
     ops.AddVeth: (_text("name"), Variable("mac", _mac, "f3:9b:e5:71:d8:4e")),
-    ops.SetHairpin: (_text("name"),),
+    ops.AddVlan: (_text("name"),),
+    ops.AddDummy: (_text("name"),),
+    ops.SetPort: (_text("name"),),
     ops.Unplug: (_text("name"),),
     ops.DeleteLink: (_text("name"),),
     ops.AddAddress: (_address("address", 0xF1, 2), _address("broadcast", 0xE2)),
     ops.AddDefaultRoute: (_address("gateway", 0xD3),),
+    ops.AddRoute: (_address("gateway", 0xD3),),
     ops.AddTable: (_text("name"),),
     ops.DeleteTable: (_text("name"),),
     ops.FindTable: (_text("name"),),
@@ -114,16 +120,25 @@ _VARIABLES: dict[type, tuple[Variable, ...]] = {
     ops.AddressMatch: (_address("address", 0xC4),),
     ops.PortMatch: (Variable("port", _port, 0xF1E7),),
     ops.DestinationNat: (_address("address", 0xB5), Variable("port", _port, 0xD3C9)),
+    ops.RewritePort: (Variable("port", _port, 0xD3C9),),
 }
 """What is patched, by type; all other fields belong to the shape."""
 
-_INDEXED = {ops.AddVeth: "bridge", ops.AddAddress: "interface"}
-"""The field that names an interface of which only the number is sent."""
+_INDEXED = {
+    ops.AddVeth: "bridge",
+    ops.AddSubinterface: "parent",
+    ops.AddVlan: "parent",
+    ops.AddAddress: "interface",
+    ops.AddRoute: "interface",
+}
+"""The field that names an interface of which only the number is sent; none is if it is empty."""
 
 _GONE = {
     ops.Unplug: (errno.ENODEV,),
     ops.DeleteLink: (errno.ENODEV,),
+    ops.DeleteRoute: (errno.ESRCH,),
     ops.DeleteTable: (errno.ENOENT,),
+    ops.SetSysctl: (errno.ENOENT, errno.EROFS),
 }
 """What may be gone already."""
 
@@ -176,8 +191,11 @@ class Templates:
         return bytes(message), tuple((offset, name) for offset in piece.indexes)
 
     def _single(self, operation: ops.Operation) -> Item:
-        message, indexes = self.message(operation)
         ignored = _GONE.get(type(operation), ())
+        if isinstance(operation, ops.SetSysctl):
+            setting = f"{operation.key}={operation.value}".encode()
+            return Item(SYSCTL, base64.b64encode(setting).decode(), 0, ignored)
+        message, indexes = self.message(operation)
         family = NETLINK_NETFILTER if isinstance(operation, ops.FindTable) else NETLINK_ROUTE
         return Item(family, base64.b64encode(message).decode(), 1, ignored, indexes)
 
@@ -239,7 +257,7 @@ def _split(value: Any) -> tuple[Any, list[tuple[bytes, bytes, int]]]:
             found.append((encode(sentinel), encode(plain), variable.count))
     indexed = _INDEXED.get(type(value))
     if indexed is not None:
-        changes[indexed] = ""
+        changes[indexed] = "~" if getattr(value, indexed) else ""
     for field in value.__struct_fields__:
         inner = getattr(value, field)
         if isinstance(inner, tuple | ops.Value):
@@ -260,7 +278,7 @@ def _encode(shape: ops.Operation, sentinels: list[tuple[bytes, int]]) -> Piece:
     message = netlink.encode(shape)
     slots = tuple(_occurrences(message, sentinel, count, shape) for sentinel, count in sentinels)
     index = struct.pack("=I", netlink.INDEX_SENTINEL)
-    expected = int(type(shape) in _INDEXED)
+    expected = int(bool(getattr(shape, _INDEXED.get(type(shape), ""), "")))
     return Piece(message, slots, _occurrences(message, index, expected, shape))
 
 

@@ -1,8 +1,9 @@
 """Owns sending compiled netlink datagrams and checking their answers; refuses to compose or explain them.
 
-An item is what ``engine.network.template`` makes and a bundle's "network" lists hold::
+An item is what ``engine.network.template`` makes and a bundle's "network" lists hold (family -1 is none of
+netlink's: a sysctl of the caller's network namespace, the message is its path below /proc/sys, = and value)::
 
-    {"family": 0 | 12, "message": base64, "expect_acks": n, "ignore_errno": [n, …],
+    {"family": 0 | 12 | -1, "message": base64, "expect_acks": n, "ignore_errno": [n, …],
      "indexes": [[offset, interface name], …]}
 
 ``indexes`` are 32-bit interface indexes that only the sender can know: the kernel numbers an interface
@@ -20,6 +21,7 @@ from engine.shim import sockets
 
 _HEADER = struct.Struct("=IHHII")
 _ATTRIBUTE = struct.Struct("=HH")
+_SYSCTL = -1
 _NLMSG_ERROR = 2
 _NLM_F_ACK_TLVS = 0x200
 _NLMSGERR_ATTR_MSG = 1
@@ -39,10 +41,13 @@ def send(items: list[dict]) -> None:  # type: ignore[type-arg]  # JSON
     try:
         for item in items:
             family = item["family"]
-            if family not in opened:
+            if family != _SYSCTL and family not in opened:
                 opened[family] = _open(family)
             try:
-                _send_one(opened[family], item)
+                if family == _SYSCTL:
+                    _set(item)
+                else:
+                    _send_one(opened[family], item)
             except OSError as error:
                 if error.errno not in item["ignore_errno"]:
                     raise
@@ -100,6 +105,15 @@ def _send_one(opened: sockets.Socket, item: dict) -> None:  # type: ignore[type-
                 refusal = OSError(number, f"{text} ({words})" if words else text)
     if refusal is not None:
         raise refusal
+
+
+def _set(item: dict) -> None:  # type: ignore[type-arg]  # JSON
+    key, _, value = binascii.a2b_base64(item["message"]).partition(b"=")
+    setting = os.open(b"/proc/sys/" + key, os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        os.write(setting, value)
+    finally:
+        os.close(setting)
 
 
 def _completed(item: dict) -> bytearray:  # type: ignore[type-arg]  # JSON

@@ -5,6 +5,7 @@ Nothing of the machine's own network is touched: every namespace is made here an
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import secrets
@@ -165,6 +166,16 @@ class Lab:
         full = f"{self._mark}{name}"
         run("ip", "netns", "add", full)
         return full
+
+
+@functools.cache
+def makes(kind: str) -> bool:
+    """Whether the kernel can make interfaces of this kind; tried in a namespace that goes again."""
+    name = f"td{secrets.token_hex(4)}"
+    tried = f"ip link add {name}p type veth && ip link add link {name}p {name} type {kind}"
+    more = " id 7" if kind == "vlan" else ""
+    command = ["unshare", "--net", "sh", "-c", tried + more]
+    return subprocess.run(command, capture_output=True, check=False, timeout=60).returncode == 0
 
 
 def run(*command: str) -> str:

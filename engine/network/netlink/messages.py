@@ -7,6 +7,8 @@ from typing import Any
 from pyroute2.netlink import NLM_F_ACK, NLM_F_REQUEST
 
 REQUEST = NLM_F_REQUEST | NLM_F_ACK
+INDEX_SENTINEL = 0x7E5A3C19
+"""Stands where the sender puts an interface's index."""
 
 
 def finish(message: Any, kind: int, flags: int) -> bytes:

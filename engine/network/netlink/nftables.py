@@ -14,11 +14,22 @@ from engine.network.netlink.messages import REQUEST, finish
 from engine.network.plan import operations as ops
 
 _BATCH_BEGIN, _BATCH_END = 0x10, 0x11
-_FAMILIES = {"ip": nft.NFPROTO_IPV4, "ip6": nft.NFPROTO_IPV6}
-_HOOKS = {"prerouting": 0, "forward": 2, "output": 3, "postrouting": 4}
+_FAMILIES = {
+    "ip": nft.NFPROTO_IPV4,
+    "ip6": nft.NFPROTO_IPV6,
+    "inet": nft.NFPROTO_INET,
+    "bridge": nft.NFPROTO_BRIDGE,
+}
+_HOOKS = {"prerouting": 0, "input": 1, "forward": 2, "output": 3, "postrouting": 4}
 _PROTOCOLS = {"tcp": 6, "udp": 17, "sctp": 132}
 _ADDRESS_OFFSETS = {(4, "saddr"): 12, (4, "daddr"): 16, (16, "saddr"): 8, (16, "daddr"): 24}
 """In the network header, by the address's bytes."""
+_PORT_OFFSETS = {"sport": 0, "dport": 2}
+_CHECKSUM_OFFSETS = {"tcp": 16, "udp": 6}
+_NETWORK_HEADER, _TRANSPORT_HEADER = 1, 2
+_IPV4_CHECKSUM_OFFSET = 10
+_CHECKSUM_INET = 1
+_CHECKSUM_PSEUDO_HEADER = {"NFT_PAYLOAD_L4CSUM_PSEUDOHDR"}
 _FIB_DADDR, _FIB_RESULT_ADDRTYPE, _RTN_LOCAL = 2, 3, 2
 _CT_ESTABLISHED_RELATED = 2 | 4
 _CT_DST_NAT = 32
@@ -93,7 +104,7 @@ def _match(part: ops.Match) -> list[Any]:
         case ops.AddressMatch(side, address, prefix_length):
             packed = _packed(address)
             size = len(packed)
-            loaded = [_payload(1, _ADDRESS_OFFSETS[size, side], size)]
+            loaded = [_payload(_NETWORK_HEADER, _ADDRESS_OFFSETS[size, side], size)]
             if prefix_length != 8 * size:
                 mask = (1 << 8 * size) - (1 << (8 * size - prefix_length))
                 loaded.append(_mask(mask.to_bytes(size, "big")))
@@ -106,8 +117,9 @@ def _match(part: ops.Match) -> list[Any]:
         case ops.ProtocolMatch(protocol):
             loaded = [_expression("meta", key=int(nft.Meta.NFT_META_L4PROTO), dreg=_NFT_REG_1)]
             return [*loaded, _compare(bytes([_PROTOCOLS[protocol]]))]
-        case ops.PortMatch(port):
-            return [_payload(2, 2, 2), _compare(struct.pack(">H", port))]
+        case ops.PortMatch(port, side):
+            loaded = [_payload(_TRANSPORT_HEADER, _PORT_OFFSETS[side], 2)]
+            return [*loaded, _compare(struct.pack(">H", port))]
         case ops.Established() | ops.Published():
             established = isinstance(part, ops.Established)
             return _conntrack(0, _CT_ESTABLISHED_RELATED) if established else _conntrack(2, _CT_DST_NAT)
@@ -129,10 +141,34 @@ def _verdict(verdict: ops.Verdict) -> list[Any]:
                     reg_proto_min=_NFT_REG_2,
                 ),
             ]
+        case ops.RewritePort() | ops.RewriteAddress():
+            return _rewrite(verdict)
         case _:
             code = _NF_ACCEPT if isinstance(verdict, ops.Accept) else _NF_DROP
             data = {"attrs": [["NFTA_DATA_VERDICT", {"attrs": [["NFTA_VERDICT_CODE", code]]}]]}
             return [_expression("immediate", dreg=0, data=data)]
+
+
+def _rewrite(verdict: ops.RewritePort | ops.RewriteAddress) -> list[Any]:
+    if isinstance(verdict, ops.RewritePort):
+        value, base = struct.pack(">H", verdict.port), _TRANSPORT_HEADER
+        offset, checksum = _PORT_OFFSETS[verdict.side], _CHECKSUM_OFFSETS[verdict.protocol]
+        flags = {}
+    else:
+        value, base = _packed(verdict.address), _NETWORK_HEADER
+        offset, checksum = _ADDRESS_OFFSETS[len(value), verdict.side], _IPV4_CHECKSUM_OFFSET
+        flags = {"csum_flags": _CHECKSUM_PSEUDO_HEADER}  # the transport's checksum holds the address too
+    written = _expression(
+        "payload",
+        sreg=_NFT_REG_1,
+        base=base,
+        offset=offset,
+        len=len(value),
+        csum_type=_CHECKSUM_INET,
+        csum_offset=checksum,
+        **flags,
+    )
+    return [_immediate(_NFT_REG_1, value), written]
 
 
 def _expression(name: str, **attributes: Any) -> Any:

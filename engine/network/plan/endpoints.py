@@ -12,7 +12,7 @@ from engine.network.plan.operations import (
     AddVeth,
     DeleteTable,
     EndpointPlan,
-    SetHairpin,
+    SetPort,
     SetUp,
     Unplug,
 )
@@ -38,7 +38,7 @@ def endpoint_plan(
     return EndpointPlan(
         host=(
             AddVeth(veth, bridge, endpoint.mac_address, mtu),
-            SetHairpin(veth),
+            SetPort(veth),
             *(published_plan(table, endpoint.address, ports) if ports else ()),
         ),
         container=container,

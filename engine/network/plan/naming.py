@@ -21,6 +21,12 @@ def container_table(owner_id: str) -> str:
     return TABLE_PREFIX + owner_id[:12]
 
 
-def veth_name(owner_id: str) -> str:
-    """The host's end of the pair: as Docker's, and of the kernel's full 15 characters."""
-    return "veth" + owner_id[:11]
+def veth_name(owner_id: str, network_id: str = "") -> str:
+    """The host's end of the pair: as Docker's, and of the kernel's full 15 characters.
+
+    An owner's first has the name of the owner; each further one, of the network ``network_id``, one made of
+    both ids (hexadecimal, an owner's may have any of 0-9a-z), mixed bit by bit.
+    """
+    if not network_id:
+        return "veth" + owner_id[:11]
+    return f"veth{(int(owner_id[:11], 36) ^ int(network_id[:11], 16)) % 16**11:011x}"

@@ -1,7 +1,7 @@
 """Owns the operations that plans are made of, as plain frozen values; refuses to say which and when.
 
 A test compares a plan whole; ``engine.network.template`` turns operations into bytes. An address is IPv4 or
-IPv6 as it is written; what belongs to nftables names its ``family``, ip or ip6.
+IPv6 as it is written; what belongs to nftables names its ``family``: ip, ip6, inet or bridge.
 """
 
 from __future__ import annotations
@@ -41,9 +41,10 @@ class ProtocolMatch(Value, frozen=True):
 
 
 class PortMatch(Value, frozen=True):
-    """The destination port."""
+    """``side`` is dport or sport."""
 
     port: int
+    side: str = "dport"
 
 
 class Established(Value, frozen=True):
@@ -77,7 +78,22 @@ class DestinationNat(Value, frozen=True):
     port: int
 
 
-Verdict = Accept | Drop | Masquerade | DestinationNat
+class RewritePort(Value, frozen=True):
+    """The ``side`` (dport or sport) becomes ``port``, checksum and all, without connection tracking."""
+
+    side: str
+    protocol: str
+    port: int
+
+
+class RewriteAddress(Value, frozen=True):
+    """The ``side`` (daddr or saddr) becomes ``address``, without connection tracking."""
+
+    side: str
+    address: str
+
+
+Verdict = Accept | Drop | Masquerade | DestinationNat | RewritePort | RewriteAddress
 
 
 # -- operations ------------------------------------------------------------------------------------
@@ -90,7 +106,7 @@ class AddBridge(Value, frozen=True):
 
 
 class AddVeth(Value, frozen=True):
-    """A veth pair: ``name`` is a port of ``bridge`` and up, the peer is born in the container.
+    """A veth pair: ``name`` is a port of ``bridge`` and up, ``peer`` is born in the container.
 
     The container's namespace is the descriptor ``engine.shim.wire.NETNS_FD`` of whoever sends.
     """
@@ -102,13 +118,54 @@ class AddVeth(Value, frozen=True):
     peer: str = "eth0"
 
 
-class SetHairpin(Value, frozen=True):
-    """Frames may leave by the port they came from.
+class AddSubinterface(Value, frozen=True):
+    """A macvlan or an ipvlan of ``parent``, born in the container (``engine.shim.wire.NETNS_FD``).
+
+    ``mode`` and ``flag`` are Docker's words: bridge, private, vepa, passthru; l2, l3, l3s with bridge,
+    private, vepa. An ipvlan has its parent's MAC: ``mac`` is "" then. ``mtu`` 0 is the parent's.
+    """
+
+    kind: str
+    parent: str
+    name: str
+    mode: str
+    flag: str = ""
+    mac: str = ""
+    mtu: int = 0
+
+
+class AddVlan(Value, frozen=True):
+    """The interface of an 802.1Q VLAN of ``parent``, up."""
+
+    name: str
+    parent: str
+    number: int
+
+
+class AddDummy(Value, frozen=True):
+    """An interface without anything behind it, up."""
+
+    name: str
+
+
+class SetPort(Value, frozen=True):
+    """A bridge port's frames may leave by the port they came from; an ``isolated`` one's reach no other such.
 
     With bridge netfilter on, a container that calls itself through its host port is sent straight back.
     """
 
     name: str
+    isolated: bool = False
+
+
+class SetSysctl(Value, frozen=True):
+    """``key`` below /proc/sys, with slashes, as net/ipv6/conf/eth0/disable_ipv6; one not there is fine.
+
+    It is of the network namespace whose list of operations this is in.
+    """
+
+    key: str
+    value: str
 
 
 class Unplug(Value, frozen=True):
@@ -147,6 +204,26 @@ class AddDefaultRoute(Value, frozen=True):
     """The default route of the gateway's family."""
 
     gateway: str
+
+
+class AddRoute(Value, frozen=True):
+    """A route to ``destination`` (0.0.0.0 or :: with length 0: all), by a gateway, an interface or both.
+
+    With ``replace`` one to the same destination that is there already goes.
+    """
+
+    destination: str
+    prefix_length: int
+    gateway: str = ""
+    interface: str = ""
+    replace: bool = False
+
+
+class DeleteRoute(Value, frozen=True):
+    """The route to ``destination`` goes, whichever way it leads; one that is gone is fine."""
+
+    destination: str
+    prefix_length: int
 
 
 class AddTable(Value, frozen=True):
@@ -193,12 +270,18 @@ class AddRule(Value, frozen=True):
 Operation = (
     AddBridge
     | AddVeth
-    | SetHairpin
+    | AddSubinterface
+    | AddVlan
+    | AddDummy
+    | SetPort
+    | SetSysctl
     | Unplug
     | DeleteLink
     | SetUp
     | AddAddress
     | AddDefaultRoute
+    | AddRoute
+    | DeleteRoute
     | AddTable
     | DeleteTable
     | FindTable

@@ -21,7 +21,7 @@ from engine.network.plan.operations import (
     Masquerade,
     PortMatch,
     ProtocolMatch,
-    SetHairpin,
+    SetPort,
     SetUp,
     Unplug,
 )
@@ -49,7 +49,7 @@ def test_endpoint_without_ports_has_no_table():
     assert endpoints.endpoint_plan(OWNER, "tuidock0", SUBNET, ENDPOINT, (), 1500) == EndpointPlan(
         host=(
             AddVeth("veth0123456789a", "tuidock0", "02:42:ac:11:00:02", 1500),
-            SetHairpin("veth0123456789a"),
+            SetPort("veth0123456789a"),
         ),
         container=(
             SetUp("lo"),
