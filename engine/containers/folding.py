@@ -8,20 +8,22 @@ from __future__ import annotations
 
 import os
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from engine import loop
 from engine.containers.deletion import delete_container
-from engine.errors import EngineError, NotFound
+from engine.errors import EngineError, NetworkFailure, NotFound
 from engine.records import ContainerState
 from engine.runtime.claim import claimed
-from engine.runtime.facts import boot_time, final_state, read_facts, read_state
+from engine.runtime.facts import LOST, boot_time, final_state, read_facts, read_state
 from engine.store.container_records import CREATED, RUNNING, STOPPED
 
 if TYPE_CHECKING:
     from engine.containers.parts import Parts
+    from engine.records import Container
     from engine.store.container_records import Row
 
 _SECONDS = 1.0
@@ -115,6 +117,12 @@ async def _fold_claimed(parts: Parts, container_id: str) -> Row | None:
             "engine.shim.reap:reap", {"run_dir": parts.paths.container_run(container_id)}
         )
         facts = read_facts(parts.paths, container_id)
+    elif facts.state is None or facts.state.status != "exited":
+        await _bury(parts, row.container)
+        facts = read_facts(parts.paths, container_id)
+        if row.container.options.auto_remove and facts.state is not None:
+            await delete_container(parts, row.container)
+            return None
     if not os.path.isdir(parts.paths.container(container_id)):
         await delete_container(parts, row.container, announce=False)  # it was --rm, and has been reaped
         return None
@@ -122,3 +130,18 @@ async def _fold_claimed(parts: Parts, container_id: str) -> Row | None:
     state = final_state(facts, row.container.state, time.time_ns(), boot_time())
     parts.records.fold(container_id, state, CREATED if state.status == "created" else STOPPED)
     return parts.records.get(container_id)
+
+
+async def _bury(parts: Parts, container: Container) -> None:
+    """It has no run folder and no told end: what a killed supervisor held is found by its name."""
+    from engine.runtime import orphans  # that is rare
+
+    state = read_state(parts.paths.container_state(container.id))
+    if orphans.was_killed(parts.paths, container.id):
+        await orphans.bury(parts.paths, parts.launcher, container)
+        if state is not None and state.status != "restarting":  # else it had told the end of its last run
+            parts.announce("die", container, exitCode=str(LOST))
+    elif state is not None:
+        return  # the machine was restarted: it held nothing after that
+    with suppress(NetworkFailure):  # its next start removes it, or says why not
+        await parts.networks.clear(container.id)

@@ -122,5 +122,6 @@ async def _end_silent(parts: Parts, container: Container, number: int) -> None:
             remedy=f"tuidock kill {container.name} ends it all the same",
         )
     await until_claimable(parts.paths.container(container.id), _KILL_SECONDS)
-    await end(parts.paths, parts.launcher, container)
+    if await end(parts.paths, parts.launcher, container):
+        await parts.networks.clear(container.id)
     parts.announce("die", container, exitCode=str(128 + signal.SIGKILL))

@@ -49,8 +49,11 @@ class Networks:
             reason = f"{network.name} is a pre-defined network and cannot be removed"
             raise Conflict("network", network.name, reason)
         with bridge.locked():
-            self._parts.records.remove(network, lambda lease: bridge.is_plugged(lease.owner))
-            bridge.remove(self._parts.templates, network.bridge)
+            self._parts.records.remove(
+                network,
+                lambda lease: bridge.is_plugged(lease.owner),
+                lambda: bridge.remove(self._parts.templates, network.bridge),
+            )
         self._parts.announce("destroy", network)
 
     async def inspect(self, ref: str) -> dict[str, Any]:
@@ -70,6 +73,10 @@ class Networks:
         is taken, before anything is made.
         """
         return attaching.attach(self._parts, request)
+
+    async def clear(self, owner_id: str) -> None:
+        """Remove from the kernel what a killed supervisor of ``owner_id`` left; only if that is dead."""
+        bridge.clear(self._parts.templates, owner_id)
 
     async def release(self, owner_id: str) -> None:
         """Give back the addresses of ``owner_id``; nothing happens if it has none."""

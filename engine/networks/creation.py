@@ -41,11 +41,14 @@ def create(parts: Parts, options: CreateNetworkOptions) -> Network:
         try:
             bridge.make(parts.templates, network)
         except BaseException:
-            parts.records.remove(network, lambda _: False)
-            with suppress(EngineError):  # what the first error says is what went wrong
-                bridge.remove(parts.templates, network.bridge)
+            parts.records.remove(network, lambda _: False, lambda: _take_away(parts, network))
             raise
     return network
+
+
+def _take_away(parts: Parts, network: Network) -> None:
+    with suppress(EngineError):  # what the first error says is what went wrong
+        bridge.remove(parts.templates, network.bridge)
 
 
 def to_network(parts: Parts, ref: str) -> Network:

@@ -57,5 +57,8 @@ class Attachments(Protocol):
     async def attach(self, request: AttachmentRequest) -> Attachment:
         """Lease an address and choose host ports; the network exists in the kernel afterwards."""
 
+    async def clear(self, container_id: str) -> None:
+        """Remove from the kernel what is left of a container whose supervisor was killed with its bundle."""
+
     async def release(self, container_id: str) -> None:
         """Give back what ``attach`` leased; nothing if there is nothing."""

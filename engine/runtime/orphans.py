@@ -17,6 +17,7 @@ import msgspec
 
 from engine import loop
 from engine.runtime.claim import claimed
+from engine.runtime.facts import boot_time
 from engine.shim.lock import lock_holder
 from engine.shim.worker import process_start_time
 
@@ -36,6 +37,7 @@ class _Told(msgspec.Struct):
     status: str
     pid: int
     pid_start_time: int
+    started_at: int = 0
     supervisor: tuple[int, int] = (0, 0)
 
 
@@ -62,22 +64,44 @@ def is_silent(paths: Paths, container: Container) -> bool:
     return _living(paths, container.id) is not None
 
 
-async def end(paths: Paths, launcher: Launcher, container: Container) -> None:
-    """Kill the container with its supervisor, if it is silent. BlockingIOError if somebody is at it."""
-    from engine.runtime.cgroups import cgroup_plan, read_host
+async def end(paths: Paths, launcher: Launcher, container: Container) -> bool:
+    """Kill the container with its supervisor, if it is silent. BlockingIOError if somebody is at it.
 
+    Whether that was done: what the two had in their networks is left for the caller to remove.
+    """
     with claimed(paths.container(container.id)):
         told = _living(paths, container.id)
         if told is None:
-            return
-        resources = container.options.resources
-        plan = cgroup_plan(read_host(resources), container.id, resources, privileged=True)
-        arguments = {
-            "supervisor": told.supervisor,
-            "groups": plan.members,
-            "state_path": paths.container_state(container.id),
-        }
-        await launcher.work("engine.shim.reap:end", arguments)
+            return False
+        await _bury(paths, launcher, container, told.supervisor)
+    return True
+
+
+def was_killed(paths: Paths, container_id: str) -> bool:
+    """Whether the facts of a dead container without a run folder end in the middle, since the last boot.
+
+    Its bundle is gone: what it held has to be found by its name. One whose end is told held nothing any more.
+    """
+    told = _read(paths.container_state(container_id))
+    return told is not None and told.status in _LIVES and told.started_at > boot_time()
+
+
+async def bury(paths: Paths, launcher: Launcher, container: Container) -> None:
+    """Kill what is left of a container that ``was_killed``, and complete its facts, in its claim."""
+    await _bury(paths, launcher, container, (0, 0))
+
+
+async def _bury(paths: Paths, launcher: Launcher, container: Container, supervisor: tuple[int, int]) -> None:
+    from engine.runtime.cgroups import cgroup_plan, read_host
+
+    resources = container.options.resources
+    plan = cgroup_plan(read_host(resources), container.id, resources, privileged=True)
+    arguments = {
+        "supervisor": supervisor,
+        "groups": plan.members,
+        "state_path": paths.container_state(container.id),
+    }
+    await launcher.work("engine.shim.reap:end", arguments)
 
 
 def _living(paths: Paths, container_id: str) -> _Told | None:

@@ -35,8 +35,10 @@ def reap(arguments: dict, _fds: list[int]) -> dict:  # type: ignore[type-arg]  #
 def end(arguments: dict, _fds: list[int]) -> dict:  # type: ignore[type-arg]  # JSON
     """Kill a supervisor that cannot be asked to, and its container; {"left": cgroups still busy}.
 
-    ``arguments``: ``supervisor`` (pid, start time), ``groups`` (its cgroups), ``state_path``.
+    ``arguments``: ``supervisor`` (pid, start time; 0 if it is dead already), ``groups`` (its cgroups),
+    ``state_path``. Its bundle is not needed.
     """
+    killed = bool(arguments["supervisor"][0])
     groups, path = arguments["groups"], arguments["state_path"]
     _kill(*arguments["supervisor"])
     facts = _read(path)
@@ -44,7 +46,8 @@ def end(arguments: dict, _fds: list[int]) -> dict:  # type: ignore[type-arg]  # 
     _kill_init(facts)
     left = cgroup.destroy(groups)
     if facts.get("status") in ("running", "paused"):
-        facts.update(status="exited", pid=0, pid_start_time=0, exit_code=_KILLED, finished_at=time_ns())
+        facts.update(status="exited", pid=0, pid_start_time=0, finished_at=time_ns())
+        facts.update(exit_code=_KILLED if killed else _DIED, error="" if killed else "supervisor died")
         state.write_facts(path, facts, durable=True)
     return {"left": left}
 

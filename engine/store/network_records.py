@@ -83,8 +83,14 @@ class NetworkRecords:
                 "UPDATE network SET record = ? WHERE id = ?", (msgspec.json.encode(network), network.id)
             )
 
-    def remove(self, network: Network, in_use: Callable[[Lease], bool]) -> None:
-        """Delete the network; Conflict while a lease is ``in_use``."""
+    def remove(
+        self, network: Network, in_use: Callable[[Lease], bool], take_away: Callable[[], None]
+    ) -> None:
+        """Delete the network; Conflict while a lease is ``in_use``.
+
+        ``take_away`` removes what the kernel has of it, before the record goes: who is killed in between
+        leaves a network whose bridge is made again, and never a bridge that nobody knows.
+        """
         with self._database.transaction() as connection:
             for lease in _leases(connection, network.id):
                 if in_use(lease):
@@ -95,6 +101,7 @@ class NetworkRecords:
                         f"network {network.name} has active endpoints ({user})",
                         remedy="stop the containers that use it first",
                     )
+            take_away()
             connection.execute("DELETE FROM network WHERE id = ?", (network.id,))
 
     # -- leases ----------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ import os
 import select
 import shutil
 import signal
+import subprocess
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -140,3 +141,56 @@ def test_one_whose_supervisor_is_dead_too_has_ended(tuidock: CommandLine, paths:
     tuidock.ok("start", "box")
     tuidock.ok("rm", "-f", "box")
     assert leftovers(paths, [container_id]) == []
+
+
+@pytest.fixture
+def dead(tuidock: CommandLine, paths: Paths) -> str:
+    """A container with a published port whose supervisor was killed, and whose run folder is gone."""
+    options = ("--name", "box", "-p", "18474:80", "busybox", "sleep", "1000")
+    container_id = tuidock.ok("run", "-d", *options).strip()
+    supervisor = lock_holder(paths.container_lock(container_id))
+    shutil.rmtree(paths.run)
+    os.kill(supervisor, signal.SIGKILL)
+    return container_id
+
+
+@pytest.fixture
+def dead_silent(tuidock: CommandLine, paths: Paths) -> str:
+    """As ``dead``, but the supervisor stands still."""
+    options = ("--name", "box", "-p", "18475:80", "busybox", "sleep", "1000")
+    container_id = tuidock.ok("run", "-d", *options).strip()
+    os.kill(lock_holder(paths.container_lock(container_id)), signal.SIGSTOP)
+    shutil.rmtree(paths.run)
+    return container_id
+
+
+def tables() -> str:
+    return subprocess.run(["nft", "list", "tables"], check=True, capture_output=True, text=True).stdout
+
+
+def test_the_ports_of_one_that_died_unseen_lead_nowhere(tuidock: CommandLine, dead: str) -> None:
+    tuidock.ok("inspect", "box")
+    assert dead[:12] not in tables()
+    tuidock.ok("rm", "box")
+
+
+def test_one_that_died_unseen_leaves_nothing(tuidock: CommandLine, paths: Paths, dead: str) -> None:
+    tuidock.ok("rm", "box")
+    assert leftovers(paths, [dead]) == []
+
+
+def test_one_with_rm_that_died_unseen_is_removed(tuidock: CommandLine, paths: Paths) -> None:
+    container_id = tuidock.ok("run", "-d", "--rm", "busybox", "sleep", "1000").strip()
+    supervisor = lock_holder(paths.container_lock(container_id))
+    shutil.rmtree(paths.run)
+    os.kill(supervisor, signal.SIGKILL)
+    assert storm.rows(tuidock) == []
+    assert leftovers(paths, [container_id]) == []
+
+
+def test_one_killed_for_its_silence_leaves_no_table(
+    tuidock: CommandLine, paths: Paths, dead_silent: str
+) -> None:
+    tuidock.ok("rm", "-f", "box")
+    assert dead_silent[:12] not in tables()
+    assert leftovers(paths, [dead_silent]) == []

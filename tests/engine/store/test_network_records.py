@@ -156,13 +156,22 @@ def test_refused_lease_leaves_none(records):
 def test_network_in_use_is_kept(records):
     records.lease(NETWORK, "one", choose, never)
     with pytest.raises(Conflict, match="active endpoints"):
-        records.remove(NETWORK, lambda _: True)
+        records.remove(NETWORK, lambda _: True, lambda: None)
 
 
 def test_removed_network_takes_stale_leases_along(records):
     records.lease(NETWORK, "one", choose, never)
-    records.remove(NETWORK, never)
+    records.remove(NETWORK, never, lambda: None)
     assert (records.all(), records.leases(NETWORK.id)) == ((), ())
+
+
+def test_network_whose_bridge_cannot_be_removed_is_kept(records):
+    def refuse():
+        raise NetworkFailure("remove bridge", "operation not permitted")
+
+    with pytest.raises(NetworkFailure):
+        records.remove(NETWORK, never, refuse)
+    assert NETWORK in records.all()
 
 
 def test_leases_know_since_when(records):
