@@ -137,6 +137,7 @@ class Container:
         os.close(held)
         self._lock = taken
         state.write_json(f"{bundle['run_dir']}/bundle.json", bundle, durable=False)
+        self.network.publish()
         with _listen(bundle["socket_path"]) as listener:
             # In its place, as it is watched by its number.
             os.dup2(listener.fileno(), self.listener.fileno(), inheritable=False)

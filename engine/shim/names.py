@@ -10,8 +10,12 @@ from __future__ import annotations
 import os
 from time import time_ns
 
-from engine.shim import json_text
+from engine.shim import json_text, sockets
 from engine.shim.lock import lock_holder
+
+TYPE_CHECKING = False  # importing typing would cost every container half a megabyte
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
 _SETTLED = 20_000_000
 """Nanoseconds after which a folder's time tells one change from the next: a tick of the clock takes 10 ms."""
@@ -19,7 +23,7 @@ _ATTEMPTS = 10
 
 
 class Entry:
-    """One container in one network: ``names`` in lower case, the own one first."""
+    """One container in one network: ``names`` in lower case; OSError if an address is none."""
 
     __slots__ = ("addresses", "lock", "name", "names")
 
@@ -28,6 +32,8 @@ class Entry:
         self.names = tuple(str(name).lower() for name in (self.name, *content["aliases"]))
         self.addresses = tuple(map(str, content["addresses"]))
         self.lock = str(content["lock"])
+        for address in self.addresses:
+            sockets.inet_pton(sockets.AF_INET6 if ":" in address else sockets.AF_INET, address)
 
 
 class Folder:
@@ -116,24 +122,33 @@ class Names:
             self._published = False
             remove_entries(self._networks)
 
-    def addresses(self, name: str) -> list[str] | None:
-        """The addresses of all that are called ``name`` (in lower case) in the first network that knows it.
+    def addresses(self, name: str, wanted: Callable[[str], bool]) -> list[str] | None:
+        """The ``wanted`` addresses of who is called ``name`` (in lower case), in the first network with any.
 
-        None if none does. ``name`` may end with its network's: a container ``a.b`` of a network ``c``
-        is called ``a.b`` and ``a.b.c``.
+        [] if they have others only, None if nobody is called so. ``name`` may end with its network's: a
+        container ``a.b`` of a network ``c`` is ``a.b`` and ``a.b.c``.
         """
-        for network, folder in zip(self._networks, self._folders, strict=True):
-            if found := self._alive(network, folder, name):
-                return found
+        found = None
+        for network, folder, called in self._places(name):
+            every = self._alive(network, folder, called)
+            chosen = [address for address in every if wanted(address)]
+            if chosen:
+                return chosen
+            if every:
+                found = chosen
+        return found
+
+    def _places(self, name: str) -> Iterator[tuple[dict, Folder, str]]:  # type: ignore[type-arg]
+        """Where to look for which name."""
+        networks = tuple(zip(self._networks, self._folders, strict=True))
+        for network, folder in networks:
+            yield network, folder, name
         at = name.rfind(".")
         while at > 0:
-            for network, folder in zip(self._networks, self._folders, strict=True):
+            for network, folder in networks:
                 if network["network"].lower() == name[at + 1 :]:
-                    found = self._alive(network, folder, name[:at])
-                    if found:
-                        return found
+                    yield network, folder, name[:at]
             at = name.rfind(".", 0, at)
-        return None
 
     def name_at(self, address: str) -> str:
         """NAME.NETWORK of the container with ``address``, "" if there is none in these networks."""

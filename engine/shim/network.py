@@ -16,6 +16,9 @@ TYPE_CHECKING = False  # importing typing would cost every container half a mega
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from engine.shim.loop import Loop
+    from engine.shim.resolver import Resolver
+
 _NOTHING: dict = {}  # type: ignore[type-arg]
 
 
@@ -26,6 +29,7 @@ class Network:
         self._wanted = wanted or _NOTHING
         self._ports: list[sockets.Socket] = []
         self._up = False
+        self._resolver: Resolver | None = None
 
     def hold(self) -> None:
         """Take the published ports; Refusal if one is taken."""
@@ -46,6 +50,7 @@ class Network:
         try:
             netlink_send.send(self._wanted.get("host", []))
             within(wire.NETNS_FD, lambda: netlink_send.send(self._wanted.get("container", [])))
+            self._name(wire.NETNS_FD)
         except OSError as error:
             reason = error.strerror or str(error)
             raise Refusal(
@@ -54,8 +59,39 @@ class Network:
         finally:
             os.close(wire.NETNS_FD)
 
+    def attend(self, loop: Loop) -> None:
+        """Answer what the container asks for names, on ``loop``; nothing if its networks have none."""
+        if self._resolver is not None:
+            self._resolver.attend(loop)
+
+    def rename(self, name: str) -> None:
+        """The others find the container by ``name``, and no more by the name before."""
+        names = self._wanted.get("names") or {"networks": ()}
+        for network in names["networks"]:
+            if network["entry"]:
+                network["entry"]["name"] = name
+        if self._resolver is not None:
+            self._resolver.change(names)
+
+    def publish(self) -> None:
+        """Let the others find the container by its names, again if somebody has removed what said so."""
+        if self._resolver is not None:
+            self._resolver.names.publish()
+
+    def _name(self, netns: int) -> None:
+        """Give the container its name server, and its names to the others; raises OSError."""
+        names = self._wanted.get("names")
+        if names:
+            from engine.shim.resolver import Resolver  # what few containers need, the others pay nothing for
+
+            self._resolver = Resolver(names, netns, within)
+            self._resolver.names.publish()
+
     def release(self, *, keep_ports: bool = False) -> None:
         """Undo ``connect``; ports are given back too, unless another run of the container follows."""
+        if self._resolver is not None:
+            self._resolver.close()
+            self._resolver = None
         if self._up:
             netlink_send.send_all(self._wanted.get("teardown", []))
             self._up = False

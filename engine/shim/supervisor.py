@@ -100,6 +100,7 @@ class Supervisor:
         container = self._container
         self._input = Input(self._loop, container.input)
         self._output.take(container.outputs, container.terminal)
+        container.network.attend(self._loop)
         self._runs.watch()
 
     def _on_end(self) -> None:
@@ -298,6 +299,7 @@ class Supervisor:
     def _op_rename(self, _client: Client, request: dict) -> dict:  # type: ignore[type-arg]
         self._bundle["name"] = request["name"]
         self._bundle.setdefault("event_attributes", {})["name"] = request["name"]
+        self._container.network.rename(request["name"])
         state.write_json(f"{self._bundle['run_dir']}/bundle.json", self._bundle, durable=False)
         return {}
 

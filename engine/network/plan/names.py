@@ -41,7 +41,7 @@ class NetworkNames(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class NamesPlan(msgspec.Struct, frozen=True, kw_only=True):
-    """``servers`` are those of ``--dns``; () is the host's. ``qualified``: only names with a dot are asked."""
+    """``servers`` are those of ``--dns``; () is the host's. ``qualified``: names need a dot to be asked."""
 
     networks: tuple[NetworkNames, ...] = ()
     servers: tuple[str, ...] = ()
