@@ -1,0 +1,165 @@
+"""Real servers in containers, used by several hosts at once: published ports, and what befalls them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support.netlab_hosts import FAR, NEAR, Hosts, until
+from tests.support.netlab_servers import ECHO, IMAGE, REDIS, WEB, make_archive
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+pytestmark = pytest.mark.root
+
+HERE, THERE = NEAR.format(1), FAR.format(1)
+"""The container host's addresses, on its two networks."""
+
+
+@pytest.fixture(scope="module")
+def hosts() -> Iterator[Hosts]:
+    folder = tempfile.mkdtemp(prefix="td-", dir="/tmp")
+    try:
+        archive = make_archive(folder)
+        made = Hosts(folder)
+        try:
+            made.engine.tuidock("import", archive, IMAGE)
+            yield made
+            made.engine.remove_all()
+            assert made.engine.processes() == []
+        finally:
+            made.close()
+    finally:
+        shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="module")
+def standing(hosts: Hosts) -> Hosts:
+    """The hosts with the servers that stay: ``web`` on 8080, ``redis`` on 6379, ``echo`` on 7."""
+    for name, ports, command in (
+        ("web", "8080:80", WEB),
+        ("redis", "6379:6379", REDIS),
+        ("echo", "7:7/udp", ECHO),
+    ):
+        hosts.engine.tuidock("run", "-d", "--name", name, "-h", name, "-p", ports, IMAGE, *command)
+    return hosts
+
+
+@pytest.fixture
+def passing(hosts: Hosts) -> Iterator[Hosts]:
+    """The hosts for containers that are a test's own: whatever it leaves is removed, and then nothing is left."""
+    before = hosts.engine.tuidock("ps", "-aq", "--no-trunc").split()
+    state = hosts.engine.network_state()
+    yield hosts
+    left = [name for name in hosts.engine.tuidock("ps", "-aq", "--no-trunc").split() if name not in before]
+    if left:
+        hosts.engine.tuidock("rm", "-f", *left)
+    hosts.engine.tuidock("network", "prune", "-f")
+    until(lambda: hosts.engine.network_state() == state)
+
+
+@pytest.mark.parametrize(
+    ("who", "address"),
+    [
+        ("client", HERE),
+        ("far", THERE),
+        ("far", HERE),
+        ("engine", HERE),
+        ("engine", THERE),
+        ("engine", "127.0.0.1"),
+    ],
+)
+def test_a_published_page_is_had(standing: Hosts, who: str, address: str) -> None:
+    assert getattr(standing, who).get(address).startswith("web ")
+
+
+@pytest.mark.parametrize(("who", "address"), [("client", NEAR.format(2)), ("far", FAR.format(2))])
+def test_the_server_sees_its_client(standing: Hosts, who: str, address: str) -> None:
+    assert getattr(standing, who).get(HERE) == f"web {address}"
+
+
+def test_the_server_s_log_names_its_client(standing: Hosts) -> None:
+    standing.client.get(HERE)
+    until(lambda: f"\n{NEAR.format(2)} - - " in f"\n{standing.engine.tuidock('logs', 'web')}")
+
+
+@pytest.mark.parametrize("who", ["client", "far", "engine"])
+def test_a_datagram_comes_back(standing: Hosts, who: str) -> None:
+    assert getattr(standing, who).echo(HERE, 7, "round trip") == "round trip"
+
+
+def test_a_container_on_another_network_reaches_the_port_by_the_host_s_address(
+    standing: Hosts, passing: Hosts
+) -> None:
+    passing.engine.tuidock("network", "create", "other")
+    asked = ("wget", "-q", "-O", "-", f"http://{HERE}:8080/")
+    assert standing.engine.tuidock("run", "--rm", "--network", "other", IMAGE, *asked).startswith("web ")
+
+
+def test_a_container_reaches_its_own_port_by_the_host_s_address(standing: Hosts) -> None:
+    asked = ("wget", "-q", "-O", "-", f"http://{HERE}:8080/")
+    assert standing.engine.tuidock("exec", "web", *asked).startswith("web ")
+
+
+def test_a_connection_stays_while_other_containers_come_and_go(standing: Hosts) -> None:
+    with standing.client.talk(HERE, 6379) as redis:
+        assert redis.say("SET come-and-go 0") == "+OK"
+        for turn in range(1, 5):
+            standing.engine.tuidock("run", "--rm", "-p", "9001:80", IMAGE, "true")
+            assert redis.say("INCR come-and-go") == f":{turn}"
+
+
+def test_a_connection_outlives_a_partition(standing: Hosts) -> None:
+    with standing.client.talk(HERE, 6379) as redis:
+        redis.say("SET parted 1")
+        standing.part()
+        redis.write("INCR parted")
+        standing.rejoin()
+        assert redis.read() == ":2"
+
+
+def test_a_page_is_had_again_after_a_partition(standing: Hosts) -> None:
+    standing.part()
+    with pytest.raises(AssertionError, match=HERE):
+        standing.client.get(HERE, patience=0.2)
+    standing.rejoin()
+    assert standing.client.get(HERE).startswith("web ")
+
+
+def test_a_range_of_ports_is_published(passing: Hosts) -> None:
+    script = "for port in 80 81 82; do echo $port > /tmp/index.html; done; httpd -p 80; httpd -p 81; httpd -f -p 82"
+    passing.engine.tuidock("run", "-d", "-p", "9080-9082:80-82", "-w", "/tmp", IMAGE, "sh", "-c", script)
+    assert [passing.client.get(HERE, port) for port in (9080, 9081, 9082)] == ["82"] * 3
+
+
+def test_a_port_goes_with_its_container(passing: Hosts) -> None:
+    passing.engine.tuidock("run", "-d", "--name", "brief", "-p", "9080:80", IMAGE, *WEB)
+    passing.client.get(HERE, 9080)
+    passing.engine.tuidock("rm", "-f", "brief")
+    with pytest.raises(AssertionError, match="Connection refused"):
+        passing.client.get(HERE, 9080, patience=0)
+
+
+def test_nothing_is_left_of_a_container_whose_supervisor_is_killed_amid_traffic(passing: Hosts) -> None:
+    passing.engine.tuidock("run", "-d", "--name", "brief", "-p", "9379:6379", IMAGE, *REDIS)
+    with passing.client.talk(HERE, 9379) as redis:
+        assert redis.say("PING") == "+PONG"
+        os.kill(passing.engine.supervisor("brief"), 9)
+        until(lambda: not passing.engine.inspect("brief")["State"]["Running"])
+    passing.engine.tuidock("rm", "brief")
+
+
+@pytest.mark.parametrize("seconds", [0.05, 0.1, 0.15, 0.2])
+def test_nothing_is_left_of_a_start_whose_command_is_killed(passing: Hosts, seconds: float) -> None:
+    command = passing.engine.start("run", "--name", "brief", "-p", "9379:6379", IMAGE, *REDIS)
+    try:
+        command.wait(seconds)
+    except subprocess.TimeoutExpired:
+        command.kill()
+    command.wait()
