@@ -73,12 +73,19 @@ def make(templates: Templates, network: Network) -> tuple[str, ...]:
     # A process may have died between any two of these: what is there already is as it should be.
     _send(operation, [msgspec.structs.replace(item, ignore_errno=(errno.EEXIST,)) for item in link])
     warnings = (*_guard(templates, bridge), *_set_sysctls(bridge))
-    table = bridges.bridge_table_plan(bridge, network.subnet, internal=network.internal)
-    # A table that outlived its interface may be of another subnet: it is replaced.
-    table = (ops.DeleteTable(naming.bridge_table(bridge)), *table)
-    _send(f"set up nftables for bridge {bridge}", templates.items(table))
+    _send(f"set up nftables for bridge {bridge}", table_items(templates, network))
     _encode_ahead(templates, network, mtu)
     return warnings
+
+
+def table_items(templates: Templates, network: Network) -> tuple[Item, ...]:
+    """What makes the tables of the network's bridge; those that there are go first.
+
+    A table that outlived its interface may be of another subnet.
+    """
+    bridge = network.bridge
+    table = bridges.bridge_table_plan(bridge, network.subnet, internal=network.internal)
+    return templates.items((ops.DeleteTable(naming.bridge_table(bridge)), *table))
 
 
 def clear(templates: Templates, owner_id: str) -> None:
