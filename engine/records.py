@@ -76,6 +76,10 @@ class Endpoint(Record, frozen=True, kw_only=True):
     gateway6: str = ""
     interface: str = "eth0"
     """Its name inside the container."""
+    host_interface: str = ""
+    """The host's end; "" is the one named after the container alone."""
+    driver: str = "bridge"
+    """The network's, as events name it."""
     names: tuple[str, ...] = ()
     """What others in the network may call the container."""
 
@@ -334,6 +338,19 @@ class Job(Record, frozen=True, kw_only=True):
     error: str = ""
     remedy: str = ""
     image_id: str = ""
+
+
+class Finding(Record, frozen=True, kw_only=True):
+    """What ``system check`` has found: ``what`` (of a ``kind``: interface, table, lease …) and ``why``.
+
+    ``repaired`` says that it is not so any more; else ``remedy`` says what helps.
+    """
+
+    kind: str
+    what: str
+    why: str
+    remedy: str = ""
+    repaired: bool = False
 
 
 class EngineInfo(Record, frozen=True, kw_only=True):

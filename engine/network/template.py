@@ -80,8 +80,8 @@ def _mac(value: str) -> bytes:
     return bytes.fromhex(value.replace(":", ""))
 
 
-def _text(field: str) -> Variable:
-    return Variable(field, str.encode, None)
+def _text(field: str, count: int = 1) -> Variable:
+    return Variable(field, str.encode, None, count)
 
 
 def _address(field: str, byte: int, count: int = 1) -> Variable:
@@ -113,6 +113,7 @@ _VARIABLES: dict[type, tuple[Variable, ...]] = {
     ops.AddDefaultRoute: (_address("gateway", 0xD3),),
     ops.AddRoute: (_address("gateway", 0xD3),),
     ops.AddTable: (_text("name"),),
+    ops.ReplaceTable: (_text("name", 3),),
     ops.DeleteTable: (_text("name"),),
     ops.FindTable: (_text("name"),),
     ops.AddChain: (_text("table"),),
@@ -161,7 +162,7 @@ class Templates:
         made: list[Item] = []
         batch: list[ops.Operation] = []
         for operation in operations:
-            if isinstance(operation, ops.AddTable | ops.AddChain | ops.AddRule):
+            if isinstance(operation, ops.AddTable | ops.ReplaceTable | ops.AddChain | ops.AddRule):
                 batch.append(operation)
                 continue
             if batch:
@@ -210,7 +211,7 @@ class Templates:
             *(self.message(operation)[0] for operation in operations),
             self._pieces[_BATCH_END].message,
         ]
-        acks = sum(isinstance(operation, ops.AddTable | ops.DeleteTable) for operation in operations)
+        acks = sum(isinstance(one, ops.AddTable | ops.ReplaceTable | ops.DeleteTable) for one in operations)
         ignored = tuple(code for operation in operations for code in _GONE.get(type(operation), ()))
         return Item(NETLINK_NETFILTER, base64.b64encode(b"".join(parts)).decode(), acks, ignored)
 

@@ -158,6 +158,8 @@ class CreateOptions(Options, frozen=True, kw_only=True):
     """bridge, host, none, the name of a network, or container:NAME."""
     endpoints: tuple[EndpointOptions, ...] = ()
     """The networks that it is to be in, ``network`` first; () is ``network`` without any wish."""
+    detached: bool = False
+    """It was disconnected from all of them since: then () is none, whatever ``network`` says."""
     extra_hosts: tuple[str, ...] = ()
     dns: tuple[str, ...] = ()
     dns_search: tuple[str, ...] = ()

@@ -26,7 +26,7 @@ from engine.shim import (
     wire,
     worker,
 )
-from engine.shim.network import Network
+from engine.shim.network import Network, reserve
 from engine.shim.pipes import open_pipes
 from engine.shim.refusal import Refusal, Stage, refuse
 
@@ -73,7 +73,7 @@ class Container:
             raise refuse(self.stage.name, "no read-only clone of it could be made (Linux 5.12 can)")
         self.stage("starting the container")
         _allow_descriptors(self.bundle)
-        _reserve(wire.NETNS_FD)
+        reserve()
         self.network.hold()
         self._cgroup_made = True
         cgroup.create(self.cgroup, self.stage)
@@ -83,7 +83,7 @@ class Container:
 
     def start_again(self) -> None:
         """Execute the command once more, after ``release`` with the ports kept; raises as ``start`` does."""
-        _reserve(wire.NETNS_FD)
+        reserve()
         self._cgroup_made = True
         cgroup.create(self.cgroup, self.stage)
         self._execute(-1)
@@ -340,10 +340,3 @@ def _allow_descriptors(bundle: dict) -> None:  # type: ignore[type-arg]
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     for process in (bundle["process"], bundle.setdefault("exec_defaults", {})):
         process["rlimits"] = [["nofile", soft, hard], *(process.get("rlimits") or ())]
-
-
-def _reserve(number: int) -> None:
-    """Take the descriptor ``number``, before one of many published ports gets it."""
-    null = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
-    os.dup2(null, number, inheritable=False)
-    os.close(null)

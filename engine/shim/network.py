@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from engine.shim.resolver import Resolver
 
 _NOTHING: dict = {}  # type: ignore[type-arg]
+_UNNAMED = {"networks": (), "servers": (), "forward": "host", "qualified": False, "rewrite": ()}
 
 
 class Network:
@@ -27,40 +28,54 @@ class Network:
 
     def __init__(self, wanted: dict | None) -> None:  # type: ignore[type-arg]
         self._wanted = wanted or _NOTHING
-        self._ports: list[sockets.Socket] = []
+        self._ports: dict[tuple[object, ...], sockets.Socket] = {}
         self._up = False
+        self._loop: Loop | None = None
         self._resolver: Resolver | None = None
 
     def hold(self) -> None:
         """Take the published ports; Refusal if one is taken."""
         for port in self._wanted.get("ports", ()):
-            self._ports.append(_bind(port))
+            self._ports[_key(port)] = _bind(port)
 
     def forget(self) -> None:
         """In a child that is not to have the ports: nothing could be opened under its own limit."""
-        for port in self._ports:
+        for port in self._ports.values():
             port.close()
 
     def connect(self, pid: int) -> None:
         """Join the namespace of the process ``pid`` to its networks, both sides; Refusal says what failed."""
-        netns = os.open(f"/proc/{pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
-        os.dup2(netns, wire.NETNS_FD, inheritable=False)
-        os.close(netns)
         self._up = True
+        _send("connecting the container", pid, self._wanted, self._name)
+
+    def change(self, pid: int, request: dict) -> None:  # type: ignore[type-arg]
+        """Join and leave networks by the items of ``request``; a Refusal leaves all as it was.
+
+        Between two runs there is no namespace: then only the ports are taken and given back.
+        """
+        new: dict = request["network"]  # type: ignore[type-arg]
+        opened: dict[tuple[object, ...], sockets.Socket] = {}
         try:
-            netlink_send.send(self._wanted.get("host", []))
-            within(wire.NETNS_FD, lambda: netlink_send.send(self._wanted.get("container", [])))
-            self._name(wire.NETNS_FD)
-        except OSError as error:
-            reason = error.strerror or str(error)
-            raise Refusal(
-                wire.failure("NetworkFailure", operation="connecting the container", reason=reason)
-            ) from error
-        finally:
-            os.close(wire.NETNS_FD)
+            for port in new["ports"]:
+                if _key(port) not in self._ports:
+                    opened[_key(port)] = _bind(port)
+            if self._up:
+                _change(pid, request)
+        except BaseException:
+            for held in opened.values():
+                held.close()
+            raise
+        wanted = {_key(port) for port in new["ports"]}
+        for key in [key for key in self._ports if key not in wanted]:
+            self._ports.pop(key).close()
+        self._ports.update(opened)
+        self._wanted = new
+        if self._up:
+            self._rename(pid)
 
     def attend(self, loop: Loop) -> None:
         """Answer what the container asks for names, on ``loop``; nothing if its networks have none."""
+        self._loop = loop
         if self._resolver is not None:
             self._resolver.attend(loop)
 
@@ -78,14 +93,23 @@ class Network:
         if self._resolver is not None:
             self._resolver.names.publish()
 
-    def _name(self, netns: int) -> None:
-        """Give the container its name server, and its names to the others; raises OSError."""
+    def _name(self) -> None:
+        """Give the container in wire.NETNS_FD its name server, and its names to others; raises OSError."""
         names = self._wanted.get("names")
         if names:
             from engine.shim.resolver import Resolver  # what few containers need, the others pay nothing for
 
-            self._resolver = Resolver(names, netns, within)
+            self._resolver = Resolver(names, wire.NETNS_FD, within)
             self._resolver.names.publish()
+            if self._loop is not None:
+                self._resolver.attend(self._loop)
+
+    def _rename(self, pid: int) -> None:
+        """Its networks are others: so are its names."""
+        if self._resolver is None:
+            _send("naming the container", pid, _NOTHING, self._name)
+        else:  # of a container that has left them all it goes on asking the host's servers
+            self._resolver.change(self._wanted.get("names") or {**_UNNAMED})
 
     def release(self, *, keep_ports: bool = False) -> None:
         """Undo ``connect``; ports are given back too, unless another run of the container follows."""
@@ -97,7 +121,48 @@ class Network:
             self._up = False
         if not keep_ports:
             self.forget()
-            self._ports = []
+            self._ports = {}
+
+
+def _send(stage: str, pid: int, items: dict, then: Callable[[], None] = bool) -> None:  # type: ignore[type-arg]
+    """Send ``host`` of ``items``, then ``container`` in the namespace of ``pid``; ``then`` has it too."""
+    netns = os.open(f"/proc/{pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+    os.dup2(netns, wire.NETNS_FD, inheritable=False)
+    os.close(netns)
+    try:
+        netlink_send.send(items.get("host", []))
+        within(wire.NETNS_FD, lambda: netlink_send.send(items.get("container", [])))
+        then()
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise Refusal(wire.failure("NetworkFailure", operation=stage, reason=reason)) from error
+    finally:
+        reserve()
+
+
+def reserve() -> None:
+    """Keep the descriptor that messages name from all others: published ports and clients may be many."""
+    null = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+    os.dup2(null, wire.NETNS_FD, inheritable=False)
+    os.close(null)
+
+
+def _change(pid: int, request: dict) -> None:  # type: ignore[type-arg]
+    try:
+        _send("changing the container's networks", pid, request)
+    except Refusal:
+        netlink_send.send_all(request["undo"])
+        netns = os.open(f"/proc/{pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            within(netns, lambda: netlink_send.send_all(request["undo_container"]))
+        finally:
+            os.close(netns)
+        raise
+    netlink_send.send_all(request["after"])
+
+
+def _key(port: dict) -> tuple[object, ...]:  # type: ignore[type-arg]
+    return port.get("host_ip") or "0.0.0.0", port["host_port"], port["protocol"]
 
 
 def within(netns: int, call: Callable[[], object]) -> None:

@@ -84,16 +84,17 @@ def _sync_folder(path: str) -> None:
 def append_event(bundle: dict, action: str, **attributes: str) -> None:  # type: ignore[type-arg]  # JSON
     """One line of the journal (``engine.events.Event``) about this container, in one O_APPEND write."""
     told = {**bundle.get("event_attributes", {}), **attributes}
-    _append(bundle, {"type": "container", "action": action, "id": bundle["id"], "attributes": told})
+    append(bundle, {"type": "container", "action": action, "id": bundle["id"], "attributes": told})
 
 
 def append_companions(bundle: dict, moment: str) -> None:  # type: ignore[type-arg]
     """The lines about networks and volumes that come with the container's ``start`` or ``end``."""
     for event in (bundle.get("companions") or {}).get(moment, ()):
-        _append(bundle, event)
+        append(bundle, event)
 
 
-def _append(bundle: dict, event: dict) -> None:  # type: ignore[type-arg]
+def append(bundle: dict, event: dict) -> None:  # type: ignore[type-arg]
+    """One line about anything: ``event`` without its time."""
     path = bundle.get("events_path")
     if not path:
         return

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 
-from engine.shim import cgroup, json_text, linux, signals, sockets, state, terminal, wire, worker
+from engine.shim import cgroup, json_text, linux, rewiring, signals, sockets, state, terminal, wire, worker
 from engine.shim.container import Container
 from engine.shim.executions import Executions
 from engine.shim.loop import IN, Client, Input, Loop
@@ -303,6 +303,12 @@ class Supervisor:
         state.write_json(f"{self._bundle['run_dir']}/bundle.json", self._bundle, durable=False)
         return {}
 
+    def _op_network(self, _client: Client, request: dict) -> dict:  # type: ignore[type-arg]
+        if self._runs.over:
+            self._require_process()
+        rewiring.change(self._container, request)
+        return {}
+
     def _op_keep(self, _client: Client, _request: dict) -> dict:  # type: ignore[type-arg]
         """A --rm container is about to be restarted: it must not be removed when it ends this time."""
         self._bundle["auto_remove"] = False
@@ -367,6 +373,7 @@ _OPERATIONS = {
     "exec_list": Supervisor._op_exec_list,  # noqa: SLF001
     "keep": Supervisor._op_keep,  # noqa: SLF001
     "limit": Supervisor._op_limit,  # noqa: SLF001
+    "network": Supervisor._op_network,  # noqa: SLF001
     "pause": Supervisor._op_pause,  # noqa: SLF001
     "policy": Supervisor._op_policy,  # noqa: SLF001
     "rename": Supervisor._op_rename,  # noqa: SLF001

@@ -20,7 +20,7 @@ __all__ = ["INDEX_SENTINEL", "batch_bounds", "encode"]
 def encode(operation: ops.Operation) -> bytes:
     """The complete netlink message of one operation (a sysctl is none)."""
     match operation:
-        case ops.AddTable() | ops.DeleteTable() | ops.FindTable():
+        case ops.AddTable() | ops.ReplaceTable() | ops.DeleteTable() | ops.FindTable():
             return table(operation)
         case ops.AddChain() | ops.AddRule():
             return chain_or_rule(operation)

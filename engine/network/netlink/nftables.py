@@ -44,9 +44,18 @@ _TABLES = {
 }
 
 
-def table(operation: ops.AddTable | ops.DeleteTable | ops.FindTable) -> bytes:
-    """The message of one operation on a whole table."""
-    kind, flags = _TABLES[type(operation)]
+def table(operation: ops.AddTable | ops.ReplaceTable | ops.DeleteTable | ops.FindTable) -> bytes:
+    """The message of one operation on a whole table; of a replacement three: be there, go, come."""
+    if isinstance(operation, ops.ReplaceTable):
+        ensured = _table(operation, nft.NFT_MSG_NEWTABLE, NLM_F_REQUEST | NLM_F_CREATE)
+        gone = _table(operation, nft.NFT_MSG_DELTABLE, NLM_F_REQUEST)
+        return ensured + gone + _table(operation, *_TABLES[ops.AddTable])
+    return _table(operation, *_TABLES[type(operation)])
+
+
+def _table(
+    operation: ops.AddTable | ops.ReplaceTable | ops.DeleteTable | ops.FindTable, kind: int, flags: int
+) -> bytes:
     message = nft.nft_table_msg()
     message["attrs"] = [["NFTA_TABLE_NAME", operation.name]]
     message["nfgen_family"] = _FAMILIES[operation.family]

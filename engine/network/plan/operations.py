@@ -233,6 +233,13 @@ class AddTable(Value, frozen=True):
     family: str = "ip"
 
 
+class ReplaceTable(Value, frozen=True):
+    """An empty table, whether there was one or not; what follows fills it in the same transaction."""
+
+    name: str
+    family: str = "ip"
+
+
 class DeleteTable(Value, frozen=True):
     """A table goes with all its chains and rules; one that is gone is fine."""
 
@@ -283,6 +290,7 @@ Operation = (
     | AddRoute
     | DeleteRoute
     | AddTable
+    | ReplaceTable
     | DeleteTable
     | FindTable
     | AddChain
