@@ -186,16 +186,19 @@ def _guard(templates: Templates, bridge: str) -> tuple[str, ...]:
     return ()
 
 
-def _set_sysctls(bridge: str) -> tuple[str, ...]:
-    warnings = []
+def unset_sysctls(bridge: str) -> tuple[tuple[str, str], ...]:
+    """The (path, value) that a bridge needs of sysctls that are otherwise."""
     # 127.0.0.1 as a client of published ports; guarded by the table's first rules.
     wanted = [(f"/proc/sys/net/ipv4/conf/{bridge}/route_localnet", "1")]
     if os.path.exists(f"/proc/sys/net/ipv6/conf/{bridge}"):
         wanted.append((f"/proc/sys/net/ipv6/conf/{bridge}/disable_ipv6", "1"))
     wanted.append((_IP_FORWARD, "1"))
-    for path, value in wanted:
-        if read_text(path).strip() == value:
-            continue
+    return tuple((path, value) for path, value in wanted if read_text(path).strip() != value)
+
+
+def _set_sysctls(bridge: str) -> tuple[str, ...]:
+    warnings = []
+    for path, value in unset_sysctls(bridge):
         try:
             with open(path, "w", encoding="ascii") as file:
                 file.write(value)
