@@ -196,6 +196,10 @@ class Network(Record, frozen=True, kw_only=True):
     gateway: str = ""
     bridge: str = ""
     """The name of the bridge interface."""
+    parent: str = ""
+    """The interface of the host that a macvlan or an ipvlan is made of."""
+    parent_made: bool = False
+    """``parent`` is ours (a VLAN's, or a dummy's): it goes with the network."""
     internal: bool = False
     labels: dict[str, str] = {}
     ip_range: str = ""
