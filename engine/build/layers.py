@@ -111,6 +111,7 @@ class LayerMaker:
                 name=f"build step {step_id[:12]}",
                 network=self._network_of(operation),
                 hostname=HOSTNAME,
+                found=False,
             )
         )
         try:

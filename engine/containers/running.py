@@ -144,6 +144,7 @@ async def _attachment(parts: Parts, container: Container, peers: dict[str, Conta
             endpoints=options.endpoints,
             ports=port_specs(options, container.config.exposed_ports),
             hostname=container_hostname(container),
+            domainname=options.domainname,
             dns=options.dns,
             dns_search=options.dns_search,
             dns_options=options.dns_options,

@@ -14,10 +14,12 @@ import msgspec
 from engine.errors import Conflict, InvalidInput
 from engine.network import addresses, bridge, resolver
 from engine.network.plan import endpoints
+from engine.network.plan.names import Member, endpoint_names, has_names
 from engine.network.plan.naming import mac_from_address
 from engine.network.ports import bind_ports
 from engine.networks.creation import ensure, to_network
 from engine.networks.leases import is_stale
+from engine.networks.naming import naming, wishes_of
 from engine.records import Container, Endpoint, Network, PortBinding
 from engine.runtime.attachment import CONTAINER_MODE, Attachment, AttachmentRequest
 
@@ -33,14 +35,8 @@ def attach(parts: Parts, request: AttachmentRequest) -> Attachment:
     """See ``Attachments.attach``."""
     if request.network.startswith(CONTAINER_MODE):
         return _join(request.network, request.ports, request.peer)
-    resolv_conf = resolver.resolv_conf_text(
-        bridge.read_text(resolver.RESOLV_CONF),
-        bridge.read_text(resolver.UPSTREAM_RESOLV_CONF),
-        request.dns,
-        loopback=request.network == "host",
-    )
     if request.network in {"host", "none"}:
-        return _detached(parts, request, resolv_conf)
+        return _detached(parts, request)
     owner = request.owner
     if not re.fullmatch(_OWNER, owner):
         reason = f"{owner!r} cannot name an interface: 12 characters of 0-9a-z at least"
@@ -49,22 +45,27 @@ def attach(parts: Parts, request: AttachmentRequest) -> Attachment:
     bindings = bind_ports(request.ports, lambda port: parts.records.holder(port, bridge.is_plugged))
     network, warnings = ensure(parts, network)
     endpoint = _lease(parts, network, owner)
+    names = endpoint_names(request.name, owner, request.hostname)
+    endpoint = msgspec.structs.replace(endpoint, names=names if has_names(network) else ())
+    told = naming(parts, request, (Member(network=network, endpoint=endpoint),))
+    made = _bundle(parts, _plan(parts, owner, network, endpoint, bindings), bindings)
     return Attachment(
         endpoints=(endpoint,),
         ports=bindings,
-        hosts=resolver.hosts_text(request.hostname, endpoint.address, request.extra_hosts, network.gateway),
-        resolv_conf=resolv_conf,
-        bundle=_bundle(parts, _plan(parts, owner, network, endpoint, bindings), bindings),
+        hosts=told.hosts,
+        resolv_conf=told.resolv_conf,
+        bundle={**made, "names": told.names},
         warnings=warnings,
     )
 
 
-def _detached(parts: Parts, request: AttachmentRequest, resolv_conf: str) -> Attachment:
+def _detached(parts: Parts, request: AttachmentRequest) -> Attachment:
     if request.network == "none":
+        told = naming(parts, request, ())
         return Attachment(
             endpoints=(Endpoint(network="none"),),
-            hosts=resolver.hosts_text("", "", request.extra_hosts),
-            resolv_conf=resolv_conf,
+            hosts=told.hosts,
+            resolv_conf=told.resolv_conf,
             bundle=_bundle(parts, endpoints.isolated_plan(), ()),
         )
     warning = "published ports are discarded when using host network mode"
@@ -72,7 +73,7 @@ def _detached(parts: Parts, request: AttachmentRequest, resolv_conf: str) -> Att
         new_namespace=False,
         endpoints=(Endpoint(network="host"),),
         hosts=resolver.host_hosts_text(bridge.read_text("/etc/hosts"), request.extra_hosts),
-        resolv_conf=resolv_conf,
+        resolv_conf=resolver.host_resolv_conf(bridge.read_text(resolver.RESOLV_CONF), wishes_of(request)),
         warnings=(warning,) if request.ports else (),
     )
 

@@ -40,6 +40,9 @@ class AttachmentRequest(Record, frozen=True, kw_only=True):
     """As in ``CreateOptions``."""
     ports: tuple[PortSpec, ...] = ()
     hostname: str = ""
+    domainname: str = ""
+    found: bool = True
+    """Whether others find it by its names: a build step is not."""
     dns: tuple[str, ...] = ()
     dns_search: tuple[str, ...] = ()
     dns_options: tuple[str, ...] = ()

@@ -195,7 +195,8 @@ class Resolver:
         return [dns.address_record(address, _SECONDS_TO_LIVE) for address in turned]
 
     def _servers(self) -> tuple[str, ...]:
-        return tuple(self._wanted["servers"])[:MOST_SERVERS] or self._host_servers.now()
+        named = tuple(server for server in self._wanted["servers"] if server != _ADDRESS)
+        return named[:MOST_SERVERS] or self._host_servers.now()
 
     def _from_where(self, call: Callable[[], None]) -> None:
         if self._wanted["forward"] == "container":

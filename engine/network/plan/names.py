@@ -65,8 +65,8 @@ def names_plan(
     dns: tuple[str, ...] = (),
     dns_options: tuple[str, ...] = (),
     rewrite: tuple[dict[str, Any], ...] = (),
-) -> NamesPlan | None:
-    """The plan of a container with ``members``, in the order of its interfaces; None if none has names.
+) -> NamesPlan:
+    """The plan of a container with ``members``, in the order of its interfaces.
 
     ``folder`` is ``Paths.names``; ``owner`` is (id, name, path of the lock), without a lock (a build step)
     it is not found by others. Of each ``endpoint.names`` the container's own name is left out.
@@ -75,8 +75,6 @@ def names_plan(
     owner_id, name, lock = owner
     every = tuple(members)
     named = tuple(member for member in every if has_names(member.network))
-    if not named:
-        return None
     internal = all(member.network.internal for member in every)
     return NamesPlan(
         networks=tuple(
