@@ -46,7 +46,8 @@ class NotFound(EngineError):
     """The named object does not exist."""
 
     def __init__(self, kind: str, name: str, *, remedy: str = "") -> None:
-        super().__init__(f"No such {kind}: {name}", remedy=remedy)
+        message = f"network {name} not found" if kind == "network" else f"No such {kind}: {name}"
+        super().__init__(message, remedy=remedy)
         self.kind = kind
         self.name = name
 

@@ -120,6 +120,10 @@ async def _check(parts: Parts, options: CreateOptions, config: ContainerConfig) 
         from engine.runtime.devices import check_devices  # few containers have any
 
         check_devices(options)
+    if options.endpoints or options.network.startswith(PEER):
+        from engine.runtime.network_modes import check_networks  # most containers wish for nothing
+
+        check_networks(options)
     await parts.networks.check(options.network)
     if options.network.startswith(PEER):
         await current(parts, options.network.removeprefix(PEER))

@@ -88,10 +88,18 @@ def many(
     *,
     kind: str = "list",
     convert: Callable[[str], Any] = str,
+    aliases: tuple[str, ...] = (),
 ) -> Flag:
     """A flag that may be given several times; its value is a tuple."""
     return Flag(
-        name=name, summary=summary, kind=kind, convert=convert, short=short, default=(), repeated=True
+        name=name,
+        summary=summary,
+        kind=kind,
+        convert=convert,
+        short=short,
+        default=(),
+        repeated=True,
+        aliases=aliases,
     )
 
 

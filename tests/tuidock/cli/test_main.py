@@ -95,7 +95,7 @@ def test_arity_is_told_in_dockers_words(run, argv, problem):
             ("--detach-keys", "foo"),
             'invalid argument "foo" for "--detach-keys" flag: unknown character: \'foo\'',
         ),
-        (("--network-alias", "x"), "unknown flag: --network-alias"),
+        (("--networks", "x"), "unknown flag: --networks"),
     ],
 )
 def test_a_wrong_value_is_125(run, argv, message):
