@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from engine.networks import Networks
     from engine.options import EventFilter, PruneOptions
     from engine.paths import Paths
-    from engine.records import DiskUsage, EngineInfo, Pruned
+    from engine.records import DiskUsage, EngineInfo, Finding, Pruned
     from engine.volumes import Volumes
 
 
@@ -151,6 +151,16 @@ class Engine:
                 continue  # predefined, in use, or gone
             removed.append(network.name)
         return Pruned(removed=tuple(removed))
+
+    async def check(self, *, repair: bool = False) -> tuple[Finding, ...]:
+        """What of this root is left over, missing or not as it was made; mended with ``repair``."""
+        from engine import loop
+
+        await loop.begin()
+        from engine.checking import Checking
+
+        checking = Checking(self.paths, self._database, self._launcher, self._journal, lambda: self.networks)
+        return await checking.check(repair=repair)
 
     async def container_sizes(self, container_ids: Sequence[str]) -> tuple[int, ...]:
         """The bytes that each container has written to its own layer, in order."""

@@ -76,7 +76,7 @@ _NR_KEYCTL = 219 if _ARM else 250
 _NR_RT_SIGACTION = 134 if _ARM else 13
 _NR_SECCOMP = 277 if _ARM else 317
 _NR_OPEN_TREE, _NR_MOVE_MOUNT = 428, 429
-_NR_CLOSE_RANGE, _NR_OPENAT2, _NR_MOUNT_SETATTR = 436, 437, 442
+_NR_CLOSE_RANGE, _NR_OPENAT2, _NR_PIDFD_GETFD, _NR_MOUNT_SETATTR = 436, 437, 438, 442
 _CAP_VERSION_3 = 0x20080522
 _CAP_HEADER = struct.pack("=Ii", _CAP_VERSION_3, 0)
 _CAP_DATA = struct.Struct("=6I")
@@ -202,6 +202,11 @@ def close_range(first: int, last: int = 0xFFFFFFFF, flags: int = 0) -> None:
     """See close_range(2)."""
     result = _syscall(_NR_CLOSE_RANGE, ctypes.c_uint(first), ctypes.c_uint(last), ctypes.c_uint(flags))
     _check(result, "close_range")
+
+
+def pidfd_getfd(pidfd: int, descriptor: int) -> int:
+    """See pidfd_getfd(2)."""
+    return _check(_syscall(_NR_PIDFD_GETFD, pidfd, descriptor, ctypes.c_uint(0)), "pidfd_getfd")
 
 
 def sethostname(name: str) -> None:

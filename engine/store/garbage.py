@@ -83,23 +83,22 @@ def _forget_layers(database: Database) -> tuple[str, ...]:
     return layers
 
 
-def _move_out(paths: Paths, database: Database, trash: str) -> None:
+def unrecorded(paths: Paths, database: Database) -> tuple[str, ...]:
+    """The layers and blobs without a row, and documents that nobody finished; by who is ``collecting``."""
     known = {paths.layer(str(row[0])) for row in database.query("SELECT chain_id FROM layer")}
     wanted = database.query(
         "SELECT id FROM image UNION SELECT manifest FROM image WHERE manifest IS NOT NULL"
         " UNION SELECT blob FROM layer WHERE blob IS NOT NULL"
     )
     known |= {paths.blob(str(row[0])) for row in wanted}
-    moved = 0
-    for folder in (paths.layers, paths.blobs):
-        for path in _listed(folder):
-            if path not in known:
-                _rename(path, f"{trash}/{moved}")
-                moved += 1
-    for path in _listed(paths.staging):
-        if not os.path.isdir(path):  # a small document that was being written when its writer died
-            _rename(path, f"{trash}/{moved}")
-            moved += 1
+    found = [path for folder in (paths.layers, paths.blobs) for path in _listed(folder) if path not in known]
+    # A small document that was being written when its writer died is no folder.
+    return (*found, *(path for path in _listed(paths.staging) if not os.path.isdir(path)))
+
+
+def _move_out(paths: Paths, database: Database, trash: str) -> None:
+    for number, path in enumerate(unrecorded(paths, database)):
+        _rename(path, f"{trash}/{number}")
 
 
 def _lock_dead(paths: Paths) -> dict[int, str]:

@@ -142,6 +142,18 @@ class NetworkRecords:
             )
         return address
 
+    def restore_lease(self, network_id: str, address: str, owner: str) -> bool:
+        """Record that ``owner``, which runs, has the address; false if it is another's by now."""
+        try:
+            with self._database.transaction() as connection:
+                connection.execute(
+                    "INSERT INTO lease (network_id, address, owner, leased) VALUES (?, ?, ?, ?)",
+                    (network_id, address, owner, time.time_ns()),
+                )
+        except sqlite3.IntegrityError:
+            return False
+        return True
+
     def release(self, owner: str) -> None:
         """Give back all addresses of ``owner``; nothing is written if it has none."""
         if self._database.query("SELECT 1 FROM lease WHERE owner = ? LIMIT 1", (owner,)):

@@ -141,6 +141,7 @@ VERBS = (
         "INSTALL",
         "Write a systemd unit that starts containers with the machine",
     ),
+    Verb(("system check",), "check", "CHECK", "Show what is left over, missing or damaged, and repair it"),
     Verb(("system df",), "usage", "DF", "Show tuidock disk usage"),
     Verb(("system prune",), "prune", "SYSTEM", "Remove unused data"),
     Verb(
