@@ -6,10 +6,10 @@ its side takes, by the process that supervises it (which is single-threaded).
 
 from __future__ import annotations
 
-import errno
 import os
 
-from engine.shim import linux, netlink_send, sockets, wire
+from engine.shim import linux, netlink_send, wire
+from engine.shim.ports import Ports
 from engine.shim.refusal import Refusal
 
 TYPE_CHECKING = False  # importing typing would cost every container half a megabyte
@@ -28,25 +28,24 @@ class Network:
 
     def __init__(self, wanted: dict | None) -> None:  # type: ignore[type-arg]
         self._wanted = wanted or _NOTHING
-        self._ports: dict[tuple[object, ...], sockets.Socket] = {}
+        self._ports = Ports(self._wanted.get("ports", []))
         self._up = False
         self._loop: Loop | None = None
         self._resolver: Resolver | None = None
 
     def hold(self) -> None:
         """Take the published ports; Refusal if one is taken."""
-        for port in self._wanted.get("ports", ()):
-            self._ports[_key(port)] = _bind(port)
+        self._ports.hold()
 
     def forget(self) -> None:
         """In a child that is not to have the ports: nothing could be opened under its own limit."""
-        for port in self._ports.values():
-            port.close()
+        self._ports.forget()
 
     def connect(self, pid: int) -> None:
         """Join the namespace of the process ``pid`` to its networks, both sides; Refusal says what failed."""
         self._up = True
         _send("connecting the container", pid, self._wanted, self._name)
+        self._ports.redirect()
 
     def change(self, pid: int, request: dict) -> None:  # type: ignore[type-arg]
         """Join and leave networks by the items of ``request``; a Refusal leaves all as it was.
@@ -54,28 +53,16 @@ class Network:
         Between two runs there is no namespace: then only the ports are taken and given back.
         """
         new: dict = request["network"]  # type: ignore[type-arg]
-        opened: dict[tuple[object, ...], sockets.Socket] = {}
-        try:
-            for port in new["ports"]:
-                if _key(port) not in self._ports:
-                    opened[_key(port)] = _bind(port)
-            if self._up:
-                _change(pid, request)
-        except BaseException:
-            for held in opened.values():
-                held.close()
-            raise
-        wanted = {_key(port) for port in new["ports"]}
-        for key in [key for key in self._ports if key not in wanted]:
-            self._ports.pop(key).close()
-        self._ports.update(opened)
+        self._ports.change(new["ports"], lambda: _change(pid, request) if self._up else None)
         self._wanted = new
         if self._up:
+            self._ports.redirect()
             self._rename(pid)
 
     def attend(self, loop: Loop) -> None:
-        """Answer what the container asks for names, on ``loop``; nothing if its networks have none."""
+        """On ``loop``: relay what its rules leave to it, and answer what the container asks for names."""
         self._loop = loop
+        self._ports.attend(loop)
         if self._resolver is not None:
             self._resolver.attend(loop)
 
@@ -118,10 +105,10 @@ class Network:
             self._resolver = None
         if self._up:
             netlink_send.send_all(self._wanted.get("teardown", []))
+            self._ports.redirect()  # before its address is another one's
             self._up = False
         if not keep_ports:
-            self.forget()
-            self._ports = {}
+            self._ports.close()
 
 
 def _send(stage: str, pid: int, items: dict, then: Callable[[], None] = bool) -> None:  # type: ignore[type-arg]
@@ -161,10 +148,6 @@ def _change(pid: int, request: dict) -> None:  # type: ignore[type-arg]
     netlink_send.send_all(request["after"])
 
 
-def _key(port: dict) -> tuple[object, ...]:  # type: ignore[type-arg]
-    return port.get("host_ip") or "0.0.0.0", port["host_port"], port["protocol"]
-
-
 def within(netns: int, call: Callable[[], object]) -> None:
     """Do ``call`` in the network namespace that the descriptor ``netns`` is of."""
     own = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
@@ -176,24 +159,3 @@ def within(netns: int, call: Callable[[], object]) -> None:
             linux.setns(own, linux.CLONE_NEWNET)
     finally:
         os.close(own)
-
-
-def _bind(port: dict) -> sockets.Socket:  # type: ignore[type-arg]
-    """Hold a published port: bound, never listening; the network's rules answer for it."""
-    address, number, protocol = port.get("host_ip") or "0.0.0.0", port["host_port"], port["protocol"]
-    family = sockets.AF_INET6 if ":" in address else sockets.AF_INET
-    held = sockets.Socket(family, sockets.SOCK_STREAM if protocol == "tcp" else sockets.SOCK_DGRAM)
-    try:
-        if family == sockets.AF_INET6:
-            held.setsockopt(sockets.IPPROTO_IPV6, sockets.IPV6_V6ONLY, 1)
-        held.bind((address, number))
-    except OSError as error:
-        held.close()
-        taken = error.errno == errno.EADDRINUSE
-        reason = "port is already allocated" if taken else (error.strerror or str(error)).lower()
-        remedy = f"Choose another host port, or stop what uses {number}/{protocol}." if taken else ""
-        operation = f"Bind for {address}:{number} failed"
-        raise Refusal(
-            wire.failure("NetworkFailure", operation=operation, reason=reason, remedy=remedy)
-        ) from error
-    return held

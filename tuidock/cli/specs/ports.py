@@ -13,7 +13,12 @@ _HOST_AND_CONTAINER = 2
 
 
 def published(spec: str) -> tuple[PortSpec, ...]:
-    """The ports of one ``[[IP:]HOST:]CONTAINER[/PROTO]``; ranges give several. ValueError as Docker's."""
+    """The ports of one ``[[IP:]HOST:]CONTAINER[/PROTO]``; ranges give several. ValueError as Docker's.
+
+    As Docker also takes ``target=CONTAINER,published=HOST,protocol=PROTO``. A range of host ports for one
+    container port gives one, of which the engine chooses the first that is free.
+    """
+    spec = _standard(spec) if "=" in spec else spec
     host_ip, host, container = _split(spec)
     container, protocol = _protocol(container)
     host_ip = _address(host_ip)
@@ -26,7 +31,7 @@ def published(spec: str) -> tuple[PortSpec, ...]:
     if last - first != host_last - host_first:
         if first != last:
             raise ValueError(f"invalid ranges specified for container and host Ports: {container} and {host}")
-        raise ValueError(f"a range of host ports for one container port is not supported: {spec}")
+        return (_spec(first, host_first, host_ip, protocol, host_last),)
     return tuple(
         _spec(first + offset, host_first + offset, host_ip, protocol) for offset in range(last - first + 1)
     )
@@ -48,16 +53,34 @@ def parse_range(text: str) -> tuple[int, int]:
     """First and last port of ``80`` or ``80-90``; ValueError with Go's reason."""
     if not text:
         raise ValueError("empty string specified for ports")
-    low, dash, high = text.partition("-")
+    low, *high = text.split("-")  # as Docker: what follows a third is not looked at
     first = _port(low)
-    last = _port(high) if dash else first
+    last = _port(high[0]) if high else first
     if last < first:
         raise ValueError(f"invalid range specified for port: {text}")
     return first, last
 
 
-def _spec(container_port: int, host_port: int, host_ip: str, protocol: str) -> PortSpec:
-    return PortSpec(container_port=container_port, host_port=host_port, host_ip=host_ip, protocol=protocol)
+def _spec(
+    container_port: int, host_port: int, host_ip: str, protocol: str, host_port_end: int = 0
+) -> PortSpec:
+    return PortSpec(
+        container_port=container_port,
+        host_port=host_port,
+        host_port_end=host_port_end,
+        host_ip=host_ip,
+        protocol=protocol,
+    )
+
+
+def _standard(spec: str) -> str:
+    fields = {"published": "", "target": "", "protocol": "tcp"}
+    for field in spec.split(","):
+        key, equals, value = field.partition("=")
+        if not (key and equals):
+            raise ValueError(f"invalid publish opts format (should be name=value but got '{field}')")
+        fields[key] = value
+    return f"{fields['published']}:{fields['target']}/{fields['protocol']}"
 
 
 def _split(spec: str) -> tuple[str, str, str]:
@@ -70,25 +93,30 @@ def _split(spec: str) -> tuple[str, str, str]:
 
 
 def _protocol(port: str) -> tuple[str, str]:
-    number, slash, protocol = port.partition("/")
-    lowered = protocol.lower() if slash and protocol else "tcp"
-    if lowered not in _PROTOCOLS:
-        raise ValueError(f"invalid proto: {protocol}")
-    if lowered == "sctp":
-        raise ValueError("invalid proto: sctp (only tcp and udp ports can be published)")
+    number, *protocol = port.split("/")
+    lowered = protocol[0].lower() if protocol and protocol[0] else "tcp"
+    if number and lowered not in _PROTOCOLS:
+        raise ValueError(f"invalid proto: {protocol[0]}")
     return number, lowered
 
 
 def _address(text: str) -> str:
+    if text.startswith("["):
+        bare, bracket, rest = text[1:].partition("]")
+        if not bracket or rest:
+            raise ValueError(f"invalid IP address {text}: address {text}:: missing ']' in address")
+        text = bare
     if not text:
         return ""
     from ipaddress import ip_address
 
-    bare = text[1:-1] if text.startswith("[") and text.endswith("]") else text
     try:
-        return str(ip_address(bare))
+        address = ip_address(text)
     except ValueError:
-        raise ValueError(f"invalid IP address: {text}") from None
+        address = None
+    if address is None or "%" in text:
+        raise ValueError(f"invalid IP address: {text}")
+    return str(address)
 
 
 def _range(text: str, what: str) -> tuple[int, int]:

@@ -14,6 +14,24 @@ from tuidock.cli.specs import ports
         ("127.0.0.1::80", PortSpec(container_port=80, host_ip="127.0.0.1")),
         ("[::1]:8080:80", PortSpec(container_port=80, host_port=8080, host_ip="::1")),
         ("80/TCP", PortSpec(container_port=80)),
+        ("80/", PortSpec(container_port=80)),
+        ("80/tcp/udp", PortSpec(container_port=80)),
+        ("8080:80/sctp", PortSpec(container_port=80, host_port=8080, protocol="sctp")),
+        ("[2001:db8::1]::80", PortSpec(container_port=80, host_ip="2001:db8::1")),
+        ("::1:8080:80", PortSpec(container_port=80, host_port=8080, host_ip="::1")),
+        ("[]:8080:80", PortSpec(container_port=80, host_port=8080)),
+        ("8000-8010:80", PortSpec(container_port=80, host_port=8000, host_port_end=8010)),
+        (
+            "127.0.0.1:8000-8010:80/udp",
+            PortSpec(
+                container_port=80, host_port=8000, host_port_end=8010, host_ip="127.0.0.1", protocol="udp"
+            ),
+        ),
+        ("target=80", PortSpec(container_port=80)),
+        (
+            "target=80,published=8080,protocol=udp,mode=ingress",
+            PortSpec(container_port=80, host_port=8080, protocol="udp"),
+        ),
     ],
 )
 def test_one_port(spec, expected):
@@ -32,6 +50,17 @@ def test_a_range_gives_one_port_each():
         ("99999:80", "invalid hostPort: 99999"),
         ("1.2.3:80:80", "invalid IP address: 1.2.3"),
         ("80:80/foo", "invalid proto: foo"),
+        ("localhost:80:80", "invalid IP address: localhost"),
+        ("127.0.0.1:80", "invalid hostPort: 127.0.0.1"),
+        ("::8080:80", "invalid IP address: :"),
+        ("[fe80::1%eth0]:80:80", "invalid IP address: fe80::1%eth0"),
+        ("[::1:80:80", "invalid IP address [::1: address [::1:: missing ']' in address"),
+        ("/tcp", "no port specified: /tcp<empty>"),
+        ("", "no port specified: <empty>"),
+        ("80--90", "invalid containerPort: 80--90"),
+        ("-1", "invalid containerPort: -1"),
+        ("target=80,udp", "invalid publish opts format (should be name=value but got 'udp')"),
+        ("published=80", "no port specified: 80:/tcp<empty>"),
         ("80:", "no port specified: 80:<empty>"),
         ("80-81:90-95", "invalid ranges specified for container and host Ports: 90-95 and 80-81"),
         ("90-80:80", "invalid hostPort: 90-80"),
