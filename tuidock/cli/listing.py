@@ -108,6 +108,16 @@ def label_title(name: str) -> str:
     return name.rpartition(".")[2].replace("-", " ").replace("_", " ")
 
 
+def natural(name: str) -> list[tuple[int, int, int]]:
+    """A key that sorts ``n9`` before ``n10``, as Docker's lists are sorted (fvbommel/sortorder)."""
+    import re
+
+    return [
+        (ord("0"), int(part), len(part)) if part.isascii() and part.isdigit() else (ord(part), 0, 0)
+        for part in re.findall("[0-9]+|[^0-9]", name, re.DOTALL)
+    ]
+
+
 def shortened(value: str, width: int) -> str:
     """``value`` cut to ``width`` characters, the last one an ellipsis."""
     return value if len(value) <= width else f"{value[: width - 1]}…"

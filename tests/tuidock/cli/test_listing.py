@@ -55,3 +55,8 @@ def test_a_broken_template_is_refused_before_anything_else():
 
 def test_cut_texts_end_in_an_ellipsis():
     assert listing.shortened("0123456789", 5) == "0123…"
+
+
+def test_names_are_sorted_as_people_count():
+    names = ["n10", "b", "n9", "a b", "B", "n09", "a1"]
+    assert sorted(names, key=listing.natural) == ["B", "a b", "a1", "b", "n9", "n09", "n10"]

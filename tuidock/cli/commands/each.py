@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from engine import loop
 from engine.errors import EngineError, NotFound
@@ -11,6 +11,7 @@ from tuidock.cli import diagnostics, output
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
 
+Missing = Literal["fails", "told", "ignored"]
 _AT_ONCE = 50
 
 
@@ -18,19 +19,20 @@ async def each(
     names: Iterable[str],
     do: Callable[[str], Awaitable[object]],
     *,
-    forgive_missing: bool = False,
+    missing: Missing = "fails",
     show_result: bool = False,
 ) -> int:
     """``await do(name)`` for all names at once, as Docker does: ten slow stops take as long as one.
 
     Prints the names, or what ``do`` gave, in the order given, each when it is done; returns the exit code.
+    ``missing`` says what a name is that is not there: a failure, only worth telling, or nothing.
     A name that is there twice is done once; its result is shown twice.
     """
     given = tuple(names)
     distinct = tuple(dict.fromkeys(given))
     if len(given if show_result else distinct) == 1:
         # the usual case needs no tasks, and so perhaps no event loop
-        return await _tell(distinct[0], do(distinct[0]), forgive_missing, show_result)
+        return await _tell(distinct[0], do(distinct[0]), missing, show_result)
     await loop.begin()
     import asyncio
 
@@ -44,7 +46,7 @@ async def each(
     code = 0
     try:
         for name in given if show_result else distinct:
-            code = await _tell(name, tasks[name], forgive_missing, show_result) or code
+            code = await _tell(name, tasks[name], missing, show_result) or code
     finally:
         for task in tasks.values():
             task.cancel()
@@ -52,12 +54,13 @@ async def each(
     return code
 
 
-async def _tell(name: str, done: Awaitable[object], forgive_missing: bool, show_result: bool) -> int:
+async def _tell(name: str, done: Awaitable[object], missing: Missing, show_result: bool) -> int:
     try:
         result = await done
     except NotFound as error:
-        diagnostics.engine_error(error)
-        return 0 if forgive_missing else diagnostics.FAILED
+        if missing != "ignored":
+            diagnostics.engine_error(error)
+        return diagnostics.FAILED if missing == "fails" else 0
     except EngineError as error:
         diagnostics.engine_error(error)
         return diagnostics.FAILED

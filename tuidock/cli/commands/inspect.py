@@ -47,6 +47,13 @@ def check_format(invocation: Invocation) -> None:
         ) from None
 
 
+_FLAGS = {
+    "container": (_FORMAT, _SIZE),
+    # what there is more to say is of a swarm's networks, in Docker too
+    "network": (_FORMAT, switch("verbose", "Verbose output for diagnostics", "v")),
+}
+
+
 def _inspect(kind: str, usage: str) -> Command:
     async def run(engine: Engine, invocation: Invocation) -> int:
         return await _show(engine, invocation, (kind,))
@@ -54,7 +61,7 @@ def _inspect(kind: str, usage: str) -> Command:
     return Command(
         usage=f"[OPTIONS] {usage} [{usage}...]",
         run=run,
-        flags=(_FORMAT, _SIZE) if kind == "container" else (_FORMAT,),
+        flags=_FLAGS.get(kind, (_FORMAT,)),
         fewest=1,
         most=None,
         check=check_format,

@@ -58,7 +58,7 @@ async def _remove(engine: Engine, invocation: Invocation) -> int:
     return await each(
         invocation.arguments,
         lambda name: engine.containers.remove(name.strip("/"), options),
-        forgive_missing=options.force,
+        missing="told" if options.force else "fails",
     )
 
 

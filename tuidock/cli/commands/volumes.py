@@ -54,7 +54,7 @@ async def _list(engine: Engine, invocation: Invocation) -> int:
         if selected(filters, {"name": volume.name, "driver": "local"}, volume.labels)
         and all((volume.name in unused) == _truth(value) for value in dangling)
     ]
-    rows.sort(key=lambda row: row["Name"])
+    rows.sort(key=lambda row: listing.natural(row["Name"]))
     listing.show(rows, _LAYOUT, invocation.text("format"), quiet=invocation.switch("quiet"))
     return 0
 
@@ -82,7 +82,7 @@ async def _remove(engine: Engine, invocation: Invocation) -> int:
     return await each(
         invocation.arguments,
         lambda name: engine.volumes.remove(name, force=force),
-        forgive_missing=force,
+        missing="told" if force else "fails",
     )
 
 

@@ -29,7 +29,7 @@ async def test_what_is_missing_may_be_forgiven(capfd):
     async def do(name):
         raise NotFound("container", name)
 
-    assert await each(("a",), do, forgive_missing=True) == 0
+    assert await each(("a",), do, missing="told") == 0
     assert capfd.readouterr() == ("", "tuidock: No such container: a\n")
 
 
