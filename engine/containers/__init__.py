@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         CopyFromOptions,
         CopyToOptions,
         CreateOptions,
+        EndpointOptions,
         ExecOptions,
         LogOptions,
         PruneOptions,
@@ -225,6 +226,18 @@ class Containers:
         await stopping.stop(self._parts, container.id, timeout, signal)
         await running.start(self._parts, container.id, None, None)
         self._parts.announce("restart", container)
+
+    async def connect(self, reference: str, wish: EndpointOptions) -> None:
+        """Let the container be in the network of ``wish`` too, at once if it runs."""
+        from engine.containers import networking
+
+        await networking.connect(self._parts, reference, wish)
+
+    async def disconnect(self, reference: str, network: str, *, force: bool = False) -> None:
+        """Let the container be in ``network`` no more, at once if it runs."""
+        from engine.containers import networking
+
+        await networking.disconnect(self._parts, reference, network, force=force)
 
     async def pause(self, reference: str) -> None:
         """Freeze all processes of the container."""

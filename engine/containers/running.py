@@ -111,7 +111,7 @@ async def _start_claimed(
         from engine.containers.mounting import check_mounts  # most containers mount nothing
 
         check_mounts(container)
-    attachment = await _attachment(parts, container, peers)
+    attachment = await parts.networks.attach(attachment_request(container, peers))
     try:
         joined = namespaces_plan(container.options, peers, attachment)
         _write_files(parts, container, attachment)
@@ -134,23 +134,23 @@ def _lower(parts: Parts, row: Row) -> tuple[str, ...]:
     return tuple(parts.paths.layer(chain_id) for chain_id, _ in parts.records.chain(row.chain_id))
 
 
-async def _attachment(parts: Parts, container: Container, peers: dict[str, Container]) -> Attachment:
+def attachment_request(container: Container, peers: dict[str, Container]) -> AttachmentRequest:
+    """What the container wants of its networks."""
     options = container.options
-    return await parts.networks.attach(
-        AttachmentRequest(
-            owner=container.id,
-            name=container.name,
-            network=options.network,
-            endpoints=options.endpoints,
-            ports=port_specs(options, container.config.exposed_ports),
-            hostname=container_hostname(container),
-            domainname=options.domainname,
-            dns=options.dns,
-            dns_search=options.dns_search,
-            dns_options=options.dns_options,
-            extra_hosts=options.extra_hosts,
-            peer=peers.get("network"),
-        )
+    return AttachmentRequest(
+        owner=container.id,
+        name=container.name,
+        network=options.network,
+        endpoints=options.endpoints,
+        detached=options.detached,
+        ports=port_specs(options, container.config.exposed_ports),
+        hostname=container_hostname(container),
+        domainname=options.domainname,
+        dns=options.dns,
+        dns_search=options.dns_search,
+        dns_options=options.dns_options,
+        extra_hosts=options.extra_hosts,
+        peer=peers.get("network"),
     )
 
 

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from engine.errors import Conflict
+from engine.errors import Conflict, NotFound
 from engine.network import bridge
 from engine.networks import attaching, creation, inspection
+from engine.networks.leases import is_live
 from engine.networks.parts import Parts
 from engine.runtime.attachment import CONTAINER_MODE
 
 if TYPE_CHECKING:
     from engine.options import CreateNetworkOptions
     from engine.paths import Paths
-    from engine.records import Network
-    from engine.runtime.attachment import Attachment, AttachmentRequest
+    from engine.records import Endpoint, Network, PortBinding
+    from engine.runtime.attachment import Attachment, AttachmentRequest, NetworkChange
     from engine.store.database import Database
     from engine.store.journal import Journal
 
@@ -51,8 +53,8 @@ class Networks:
         with bridge.locked():
             self._parts.records.remove(
                 network,
-                lambda lease: bridge.is_plugged(lease.owner),
-                lambda: bridge.remove(self._parts.templates, network.bridge),
+                lambda lease: is_live(self._parts, lease.owner),
+                lambda: creation.remove(self._parts, network),
             )
         self._parts.announce("destroy", network)
 
@@ -73,6 +75,28 @@ class Networks:
         is taken, before anything is made.
         """
         return attaching.attach(self._parts, request)
+
+    async def find(self, network_ref: str) -> Network:
+        """As ``get``, for containers."""
+        return await self.get(creation.DEFAULT if network_ref == "default" else network_ref)
+
+    async def change(
+        self, request: AttachmentRequest, present: tuple[Endpoint, ...], ports: tuple[PortBinding, ...]
+    ) -> NetworkChange:
+        """What makes of the networks that a container that runs has those that it is to have."""
+        from engine.networks import connecting  # a start needs none of it
+
+        return connecting.change(self._parts, request, present, ports)
+
+    async def tell(self, action: str, network_ref: str, container_id: str) -> None:
+        """An event about a container and a network, if there still is one."""
+        with suppress(NotFound):
+            self._parts.announce(action, await self.find(network_ref), container=container_id)
+
+    async def release_from(self, container_id: str, networks: tuple[str, ...]) -> None:
+        """Give back the container's addresses in ``networks``, by their ids."""
+        for network_id in networks:
+            self._parts.records.release_from(network_id, container_id)
 
     async def clear(self, owner_id: str) -> None:
         """Remove from the kernel what a killed supervisor of ``owner_id`` left; only if that is dead."""

@@ -1,7 +1,7 @@
 """Owns what a container or a build step needs to start in its networks; refuses to send what is its own.
 
-That is in ``Attachment.bundle`` for its supervisor, which also undoes it. Sent from here is the bridge
-and its table, which belong to the network.
+That is in ``Attachment.bundle`` for its supervisor, which also undoes it. Sent from here is what makes a
+network itself: its bridge, or its parent interface, and its table.
 """
 
 from __future__ import annotations
@@ -12,21 +12,22 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from engine.errors import Conflict, InvalidInput
-from engine.network import addresses, bridge, resolver
+from engine.network import bridge, resolver
 from engine.network.plan import endpoints
-from engine.network.plan.names import Member, endpoint_names, has_names
-from engine.network.plan.naming import mac_from_address
+from engine.network.plan.endpoints import SUBINTERFACES, Place, endpoint_plan
 from engine.network.ports import bind_ports
-from engine.networks.creation import ensure, to_network
-from engine.networks.leases import is_stale
+from engine.networks.creation import add_built_in, to_network
 from engine.networks.naming import naming, wishes_of
-from engine.records import Container, Endpoint, Network, PortBinding
-from engine.runtime.attachment import CONTAINER_MODE, Attachment, AttachmentRequest
+from engine.networks.placing import Wished, looked_up, members, placed
+from engine.records import Container, Endpoint, PortBinding
+from engine.runtime.attachment import CONTAINER_MODE, Attachment, AttachmentRequest, wanted_endpoints
 
 if TYPE_CHECKING:
-    from engine.network.plan.operations import EndpointPlan
+    from collections.abc import Iterable
+
+    from engine.network.plan.operations import EndpointPlan, Operations
     from engine.networks.parts import Parts
-    from engine.options import PortSpec
+    from engine.options import EndpointOptions, PortSpec
 
 _OWNER = r"[0-9a-z]{12,}"
 
@@ -35,76 +36,100 @@ def attach(parts: Parts, request: AttachmentRequest) -> Attachment:
     """See ``Attachments.attach``."""
     if request.network.startswith(CONTAINER_MODE):
         return _join(request.network, request.ports, request.peer)
-    if request.network in {"host", "none"}:
-        return _detached(parts, request)
+    wishes = wanted_endpoints(request)
+    modes = {wish.network for wish in wishes}
+    if modes & {"host", "none"}:
+        return _alone(parts, request, wishes)
     owner = request.owner
     if not re.fullmatch(_OWNER, owner):
         reason = f"{owner!r} cannot name an interface: 12 characters of 0-9a-z at least"
         raise InvalidInput(request.name, reason)
-    network = to_network(parts, request.network)
-    bindings = bind_ports(request.ports, lambda port: parts.records.holder(port, bridge.is_plugged))
-    network, warnings = ensure(parts, network)
-    endpoint = _lease(parts, network, owner)
-    names = endpoint_names(request.name, owner, request.hostname)
-    endpoint = msgspec.structs.replace(endpoint, names=names if has_names(network) else ())
-    told = naming(parts, request, (Member(network=network, endpoint=endpoint),))
-    made = _bundle(parts, _plan(parts, owner, network, endpoint, bindings), bindings)
+    wished = looked_up(parts, wishes)
+    bindings = published(parts, request.ports, wished)
+    bridge.clear(parts.templates, owner, (one.network for one in wished[1:]))
+    places, warnings = placed(parts, request, wished)
+    return attachment(parts, request, wished, places, bindings, warnings)
+
+
+def published(parts: Parts, ports: tuple[PortSpec, ...], wished: Iterable[Wished]) -> tuple[PortBinding, ...]:
+    """The host ports, final; none where no network leads out through a bridge. NetworkFailure: taken."""
+    if not ports or not any(_publishes(one) for one in wished):
+        return ()
+    return bind_ports(ports, lambda port: parts.records.holder(port, bridge.is_plugged))
+
+
+def attachment(
+    parts: Parts,
+    request: AttachmentRequest,
+    wished: tuple[Wished, ...],
+    places: tuple[Place, ...],
+    bindings: tuple[PortBinding, ...],
+    warnings: tuple[str, ...] = (),
+) -> Attachment:
+    """All that the container has in its networks, with the bundle's whole ``network``."""
+    told = naming(parts, request, members(places, wished))
+    if endpoints.published_end(places) is None:
+        bindings = ()
+    ends = tuple(place.endpoint for place in places)
+    made = endpoint_plan(request.owner, places, bindings)
     return Attachment(
-        endpoints=(endpoint,),
+        endpoints=ends,
         ports=bindings,
         hosts=told.hosts,
         resolv_conf=told.resolv_conf,
-        bundle={**made, "names": told.names},
+        bundle={**_bundle(parts, made, bindings), "names": told.names, **facts(ends, bindings)},
         warnings=warnings,
     )
 
 
-def _detached(parts: Parts, request: AttachmentRequest) -> Attachment:
-    if request.network == "none":
+def facts(ends: tuple[Endpoint, ...], bindings: tuple[PortBinding, ...]) -> dict[str, Any]:
+    """What the bundle tells an engine of the networks: which they are, as records."""
+    return {"endpoints": msgspec.to_builtins(ends), "bindings": msgspec.to_builtins(bindings)}
+
+
+def items(parts: Parts, operations: Operations) -> list[dict[str, Any]]:
+    """``operations`` as a bundle's items."""
+    sent: list[dict[str, Any]] = msgspec.to_builtins(parts.templates.items(operations))
+    return sent
+
+
+def _publishes(one: Wished) -> bool:
+    return one.network.driver not in SUBINTERFACES and not one.network.internal
+
+
+def _alone(parts: Parts, request: AttachmentRequest, wishes: tuple[EndpointOptions, ...]) -> Attachment:
+    """The network host or none, which goes with no other."""
+    if len(wishes) > 1:
+        kind = "private (none)" if any(wish.network == "none" for wish in wishes) else "host"
+        reason = f"container cannot be connected to multiple networks with one of the networks in {kind} mode"
+        raise InvalidInput("", reason)
+    if parts.records.find(wishes[0].network) is None:
+        add_built_in(parts)
+    network = to_network(parts, wishes[0].network)
+    end = Endpoint(network=network.name, network_id=network.id, driver=network.driver)
+    if network.name == "none":
         told = naming(parts, request, ())
         return Attachment(
-            endpoints=(Endpoint(network="none"),),
+            endpoints=(end,),
             hosts=told.hosts,
             resolv_conf=told.resolv_conf,
-            bundle=_bundle(parts, endpoints.isolated_plan(), ()),
+            bundle={**_bundle(parts, endpoint_plan(request.owner, ()), ()), **facts((end,), ())},
         )
     warning = "published ports are discarded when using host network mode"
     return Attachment(
         new_namespace=False,
-        endpoints=(Endpoint(network="host"),),
+        endpoints=(end,),
         hosts=resolver.host_hosts_text(bridge.read_text("/etc/hosts"), request.extra_hosts),
         resolv_conf=resolver.host_resolv_conf(bridge.read_text(resolver.RESOLV_CONF), wishes_of(request)),
         warnings=(warning,) if request.ports else (),
     )
 
 
-def _lease(parts: Parts, network: Network, owner: str) -> Endpoint:
-    address = parts.records.lease(
-        network, owner, lambda taken: addresses.next_address(network.subnet, taken), is_stale
-    )
-    return Endpoint(
-        network=network.name,
-        network_id=network.id,
-        address=address,
-        prefix_length=addresses.prefix_length_of(network.subnet),
-        gateway="" if network.internal else network.gateway,
-        mac_address=mac_from_address(address),
-    )
-
-
-def _plan(
-    parts: Parts, owner: str, network: Network, endpoint: Endpoint, bindings: tuple[PortBinding, ...]
-) -> EndpointPlan:
-    bridge.clear(parts.templates, owner)
-    mtu = bridge.uplink_mtu()
-    return endpoints.endpoint_plan(owner, network.bridge, network.subnet, endpoint, bindings, mtu)
-
-
 def _bundle(parts: Parts, made: EndpointPlan, bindings: tuple[PortBinding, ...]) -> dict[str, Any]:
     return {
-        "host": msgspec.to_builtins(parts.templates.items(made.host)),
-        "container": msgspec.to_builtins(parts.templates.items(made.container)),
-        "teardown": msgspec.to_builtins(parts.templates.items(made.teardown)),
+        "host": items(parts, made.host),
+        "container": items(parts, made.container),
+        "teardown": items(parts, made.teardown),
         "ports": [
             {"host_ip": port.host_ip, "host_port": port.host_port, "protocol": port.protocol}
             for port in bindings

@@ -2,8 +2,8 @@
 
 from typing import Any, Protocol
 
-from engine.options import EndpointOptions, PortSpec
-from engine.records import Container, Endpoint, PortBinding, Record
+from engine.options import CreateOptions, EndpointOptions, PortSpec
+from engine.records import Container, Endpoint, Network, PortBinding, Record
 
 CONTAINER_MODE = "container:"
 """Begins the network mode of a container in another one's namespace."""
@@ -38,6 +38,8 @@ class AttachmentRequest(Record, frozen=True, kw_only=True):
     network: str = "bridge"
     endpoints: tuple[EndpointOptions, ...] = ()
     """As in ``CreateOptions``."""
+    detached: bool = False
+    """As in ``CreateOptions``."""
     ports: tuple[PortSpec, ...] = ()
     hostname: str = ""
     domainname: str = ""
@@ -51,6 +53,25 @@ class AttachmentRequest(Record, frozen=True, kw_only=True):
     """The other container of ``container:NAME``."""
 
 
+class NetworkChange(Record, frozen=True, kw_only=True):
+    """What a container that runs is to be told: ``body`` is that of its supervisor's op ``network``.
+
+    ``attachment`` is what it has then; ``joined`` and ``left`` are ids of networks.
+    """
+
+    attachment: Attachment
+    body: dict[str, Any]
+    joined: tuple[str, ...] = ()
+    left: tuple[str, ...] = ()
+
+
+def wanted_endpoints(wanted: CreateOptions | AttachmentRequest) -> tuple[EndpointOptions, ...]:
+    """The networks that somebody is to be in, in order; the first is that of ``network``."""
+    if wanted.endpoints or wanted.detached:
+        return wanted.endpoints
+    return (EndpointOptions(network=wanted.network),)
+
+
 class Attachments(Protocol):
     """What the networks' facade offers to containers: for any network mode."""
 
@@ -59,6 +80,23 @@ class Attachments(Protocol):
 
     async def attach(self, request: AttachmentRequest) -> Attachment:
         """Lease an address and choose host ports; the network exists in the kernel afterwards."""
+
+    async def find(self, network_ref: str) -> Network:
+        """The network of a name or an id; NotFound."""
+
+    async def change(
+        self, request: AttachmentRequest, present: tuple[Endpoint, ...], ports: tuple[PortBinding, ...]
+    ) -> NetworkChange:
+        """From the networks that a container that runs has, to those that it is to have.
+
+        What that leases is given back by ``release_from``, if its supervisor refuses.
+        """
+
+    async def tell(self, action: str, network_ref: str, container_id: str) -> None:
+        """An event about the network and the container; none if the network is gone."""
+
+    async def release_from(self, container_id: str, networks: tuple[str, ...]) -> None:
+        """Give back the container's addresses in the networks with these ids."""
 
     async def clear(self, container_id: str) -> None:
         """Remove from the kernel what is left of a container whose supervisor was killed with its bundle."""

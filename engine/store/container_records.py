@@ -13,7 +13,7 @@ import msgspec
 
 from engine.errors import Conflict, InvalidInput, NotFound
 from engine.oci.config import ContainerConfig
-from engine.options import CreateOptions
+from engine.options import CreateOptions, EndpointOptions
 from engine.records import Container, ContainerState, Endpoint, MountPoint, PortBinding, Record
 
 if TYPE_CHECKING:
@@ -174,6 +174,27 @@ class ContainerRecords:
             ).rowcount
         if not changed:
             raise NotFound("container", container_id)
+
+    def set_networks(
+        self,
+        container_id: str,
+        wanted: tuple[EndpointOptions, ...],
+        there: tuple[tuple[PortBinding, ...], tuple[Endpoint, ...]] | None = None,
+    ) -> None:
+        """The networks that it is to be in from now on, and of one that runs the ports and ends ``there``."""
+        with self._database.transaction() as connection:
+            row = connection.execute("SELECT options FROM container WHERE id = ?", (container_id,)).fetchone()
+            if row is None:
+                raise NotFound("container", container_id)
+            options = msgspec.structs.replace(_options(row[0]), endpoints=wanted, detached=not wanted)
+            connection.execute(
+                "UPDATE container SET options = ? WHERE id = ?", (_encode(options), container_id)
+            )
+            if there is not None:
+                connection.execute(
+                    "UPDATE container SET ports = ?, endpoints = ? WHERE id = ? AND desired = ?",
+                    (*map(_encode, there), container_id, RUNNING),
+                )
 
     def set_stopped_by_user(self, container_id: str) -> None:
         """The intent that it ends, written before the signal is sent: no policy may start it again."""
