@@ -41,10 +41,12 @@ if TYPE_CHECKING:
         ImportOptions,
         LoadOptions,
         PruneOptions,
+        PullOptions,
         RemoveImageOptions,
         SaveOptions,
     )
     from engine.paths import Paths
+    from engine.pulling import Pulled
     from engine.records import HistoryEntry, Image
     from engine.runtime.launcher import Launcher
     from engine.store.database import Database
@@ -143,6 +145,19 @@ class Images:
             return garbage.layers, freed
 
     # -- in and out ------------------------------------------------------------------------------
+    async def pull(self, options: PullOptions, progress: Progress) -> tuple[Pulled, ...]:
+        """Bring images from a registry, whole or not at all; what came of layers is for the next try."""
+        from engine.pulling import Pulling
+
+        await self.collect()
+        with making(self._paths):
+            async with self._staging() as folder:
+                pulling = Pulling(self._paths, self._launcher.work, self._intake)
+                pulled = await pulling.pull(options, folder, progress)
+        for one in pulled:
+            self._stored(one.image_id, "pull", progress)
+        return tuple(pulled)
+
     async def load(self, options: LoadOptions, progress: Progress) -> tuple[Image, ...]:
         """Take the images of a docker or OCI archive in: all of an image, or nothing of it."""
         await self.collect()

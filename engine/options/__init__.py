@@ -55,6 +55,7 @@ __all__ = [
     "Options",
     "PortSpec",
     "PruneOptions",
+    "PullOptions",
     "RemoveContainerOptions",
     "RemoveImageOptions",
     "Resources",
@@ -82,6 +83,14 @@ class BootstrapOptions(Options, frozen=True, kw_only=True):
     name: str
     tag: str | None = None
     host_ca: bool = False
+
+
+class PullOptions(Options, frozen=True, kw_only=True):
+    """Bring an image from a registry; ``all_tags`` brings every one of the repository."""
+
+    reference: str
+    all_tags: bool = False
+    platform: str | None = None
 
 
 class LoadOptions(Options, frozen=True, kw_only=True):

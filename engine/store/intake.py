@@ -7,7 +7,7 @@ hold ``engine.store.locks.making`` and own the staging folder that everything is
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import msgspec
 
@@ -41,6 +41,17 @@ class Work(Protocol):
         """Run ``call`` in a worker process; returns its JSON result."""
 
 
+class Layers(NamedTuple):
+    """The layers of an image that comes in.
+
+    ``unpack(number, diff_id, tree)`` gives the result of ``engine.layer.extract.extract``, with ``tree`` and
+    ``path``, where its bytes lie (None: in the store already).
+    """
+
+    size: int
+    unpack: Callable[[int, str, str], Coroutine[Any, Any, dict[str, Any]]]
+
+
 class Intake:
     """The way into one store."""
 
@@ -55,25 +66,43 @@ class Intake:
 
         Its layers are unpacked in parallel in the new folder ``folder``; those that are there are kept.
         """
-        raw = read_file(found["config"])
-        config = decode_config(raw)
-        diff_ids, staged = config.rootfs.diff_ids, found["layers"]
-        if len(diff_ids) != len(staged):
-            reason = f"its config names {len(diff_ids)} layers, the archive has {len(staged)}"
-            raise InvalidArchive(", ".join(found["names"]) or "image", reason)
+        staged = found["layers"]
+
+        def unpack(number: int, diff_id: str, tree: str) -> Coroutine[Any, Any, dict[str, Any]]:
+            return self._unpack(staged[number], diff_id, tree, progress)
+
+        return await self.take(
+            read_file(found["config"]),
+            read_file(found["manifest"]) if found["manifest"] else None,
+            found["names"],
+            Layers(len(staged), unpack),
+            folder,
+        )
+
+    async def take(
+        self, raw: bytes, manifest: bytes | None, names: Sequence[str], layers: Layers, folder: str
+    ) -> str:
+        """Take the image with the config ``raw`` in; returns its id.
+
+        Its ``layers`` are unpacked in parallel in the new folder ``folder``; those that are there are kept.
+        """
+        diff_ids = decode_config(raw).rootfs.diff_ids
+        if len(diff_ids) != layers.size:
+            reason = f"its config names {len(diff_ids)} layers, it comes with {layers.size}"
+            raise InvalidArchive(", ".join(names) or "image", reason)
         chain_ids = digests.chain_ids(map(digests.check, diff_ids))
         first = next(
             (at for at, chain in enumerate(chain_ids) if not self._layers.find(chain)), len(diff_ids)
         )
         make_folder(folder)
         unpacked = await together(
-            self._unpack(layer, diff_id, f"{folder}/{number}", progress)
-            for number, (layer, diff_id) in enumerate(zip(staged[first:], diff_ids[first:], strict=True))
+            layers.unpack(number, diff_ids[number], f"{folder}/{number}")
+            for number in range(first, len(diff_ids))
         )
         await self._settle(unpacked, chain_ids, first)
         self._register(unpacked, diff_ids, chain_ids, first)
-        manifest = self._records.blobs.put(read_file(found["manifest"])) if found["manifest"] else None
-        return self._records.put_image(raw, chain_ids, found["names"], manifest=manifest)
+        kept = None if manifest is None else self._records.blobs.put(manifest)
+        return self._records.put_image(raw, chain_ids, names, manifest=kept)
 
     async def take_root(
         self, source: Mapping[str, object], folder: str, progress: Progress, fds: Sequence[int] = ()
@@ -126,7 +155,8 @@ class Intake:
         first: int,
     ) -> None:
         for at, layer in enumerate(unpacked, start=first):
-            if not self._records.blobs.has(layer["digest"]):  # one tar may be several layers of an image
+            # One tar may be several layers of an image; what a registry sent is there already.
+            if layer["path"] is not None and not self._records.blobs.has(layer["digest"]):
                 self._records.blobs.adopt(layer["path"], layer["digest"])
             parent = chain_ids[at - 1] if at else None
             self._layers.register(chain_ids[at], parent, diff_ids[at], layer["size"], blob=layer["digest"])

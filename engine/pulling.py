@@ -1,0 +1,174 @@
+"""Owns bringing images from registries: which hosts are asked, what is missing, in what order it comes in.
+
+Refuses to speak HTTP itself: workers do (``engine.registry``). What was fetched of a layer outlives whoever
+fetched it, so that the next pull goes on.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import msgspec
+
+from engine.errors import EngineError, InvalidInput, NotFound, RegistryError
+from engine.events import LayerProgress, Message
+from engine.oci import platform as platforms
+from engine.oci import reference as references
+from engine.registry import credentials, settings
+from engine.registry.client import Session
+from engine.store.intake import Layers
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from engine.events import Progress
+    from engine.oci.reference import Reference
+    from engine.options import PullOptions
+    from engine.paths import Paths
+    from engine.store.intake import Intake, Work
+
+_OTHER_SCHEME = frozenset({"TLS", "UNREACHABLE", "BROKEN", "CERTIFICATE"})
+"""What a host says that does not speak the scheme it was asked in."""
+_PASSED = ("http_proxy", "https_proxy", "all_proxy", "no_proxy", "SSL_CERT_FILE", "SSL_CERT_DIR")
+
+
+class Pulled(NamedTuple):
+    """One image that came: its id, its name as people write it, the digest that the registry has it under."""
+
+    image_id: str
+    name: str
+    digest: str
+
+
+class Pulling:
+    """Pulls into one store; ``work`` is ``Launcher.work``."""
+
+    def __init__(self, paths: Paths, work: Work, intake: Intake) -> None:
+        self._paths = paths
+        self._work = work
+        self._intake = intake
+
+    async def pull(self, options: PullOptions, folder: str, progress: Progress) -> list[Pulled]:
+        """Bring what ``options`` names; ``folder`` is the caller's staging folder."""
+        reference = references.parse(options.reference)
+        if options.all_tags and (reference.tag or reference.digest):
+            raise InvalidInput("", "tag can't be used with --all-tags/-a")
+        wanted = platforms.parse(options.platform) if options.platform else platforms.host()
+        if not options.all_tags:
+            reference = reference.tagged
+            session, found = await self._found(reference, wanted, progress)
+            return [await self._take(reference, session, found, f"{folder}/0", progress)]
+        tags = await self._tags(reference, progress)
+        pulled = []
+        for number, tag in enumerate(tags):
+            one = msgspec.structs.replace(reference, tag=tag)
+            session, found = await self._found(one, wanted, progress)
+            pulled.append(await self._take(one, session, found, f"{folder}/{number}", progress))
+        return pulled
+
+    async def _tags(self, reference: Reference, progress: Progress) -> list[str]:
+        answer = await self._asked(reference, "engine.registry.documents:list_tags", {}, progress)
+        return sorted(answer["tags"])
+
+    async def _found(
+        self, reference: Reference, platform: platforms.Platform, progress: Progress
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        """(session, the answer of ``find_image``)."""
+        request = {
+            "wanted": reference.digest or reference.tag,
+            "platform": msgspec.to_builtins(platform),
+            "shown": reference.familiar,
+        }
+        progress(Message(text=f"{reference.digest or reference.tag}: Pulling from {reference.path}"))
+        answer = await self._asked(reference, "engine.registry.documents:find_image", request, progress)
+        return answer["session"], answer
+
+    async def _asked(
+        self, reference: Reference, call: str, request: Mapping[str, object], progress: Progress
+    ) -> dict[str, Any]:
+        """The answer of the first host that has one: mirrors, then the registry; each over TLS if it can."""
+        environ = os.environ
+        known = credentials.find(reference.domain, reference.path, environ)
+        hosts = settings.endpoints(reference.domain, settings.read_settings(environ), push=False)
+        for endpoint in hosts:
+            for scheme in endpoint.schemes:
+                session = Session(
+                    base=f"{scheme}://{endpoint.host}",
+                    repository=reference.path,
+                    insecure=endpoint.insecure,
+                    credentials=credentials.Credentials() if endpoint.mirror else known,
+                    environ={
+                        key: value
+                        for key, value in environ.items()
+                        if key in _PASSED or key.lower() in _PASSED
+                    },
+                )
+                try:
+                    arguments = {**request, "session": msgspec.to_builtins(session)}
+                    answer: dict[str, Any] = await self._work(call, arguments)
+                except (RegistryError, NotFound) as error:
+                    if not _goes_on(error, endpoint, scheme):
+                        raise
+                    if endpoint.mirror:
+                        progress(Message(text=f"mirror {endpoint.host}: {error}; asking the next"))
+                else:
+                    return answer
+        raise RegistryError(f"{reference.domain}: no host to ask", code="ENDPOINTS", temporary=False)
+
+    async def _take(
+        self,
+        reference: Reference,
+        session: dict[str, Any],
+        found: dict[str, Any],
+        folder: str,
+        progress: Progress,
+    ) -> Pulled:
+        descriptors = found["layers"]
+
+        async def fetched(number: int, diff_id: str, tree: str) -> dict[str, Any]:
+            descriptor = descriptors[number]
+            arguments = {
+                "session": session,
+                "descriptor": descriptor,
+                "diff_id": diff_id,
+                "part": self._paths.download(descriptor["digest"]),
+                "blob": self._paths.blob(descriptor["digest"]),
+                "target": tree,
+            }
+            result = await self._work(
+                "engine.registry.download:fetch_layer",
+                arguments,
+                (),
+                lambda told: progress(msgspec.convert(told, LayerProgress)),
+            )
+            size = int(descriptor["size"])
+            progress(LayerProgress(layer=descriptor["digest"], phase="done", done=size, total=size))
+            return {**result, "tree": tree, "path": None}
+
+        image_id = await self._intake.take(
+            found["config"].encode(),
+            found["manifest"].encode(),
+            () if reference.digest else (reference.familiar,),
+            Layers(len(descriptors), fetched),
+            folder,
+        )
+        return Pulled(image_id, reference.familiar, found["digest"])
+
+
+def _passed(environ: Mapping[str, str]) -> dict[str, str]:
+    """What of the environment says how to reach a registry."""
+    return {key: value for key, value in environ.items() if key in _PASSED or key.lower() in _PASSED}
+
+
+def _goes_on(error: EngineError, endpoint: settings.Endpoint, scheme: str) -> bool:
+    """Whether the next scheme or host is asked after ``error``."""
+    if endpoint.mirror:
+        return True
+    spoken = isinstance(error, RegistryError) and error.code in {
+        "TLS",
+        "UNREACHABLE",
+        "BROKEN",
+        "CERTIFICATE",
+    }
+    return spoken and scheme != endpoint.schemes[-1]

@@ -1,0 +1,230 @@
+"""Owns bringing one layer here: fetched, kept, verified and unpacked in one pass; in a worker.
+
+What has come is kept beside (``part``) until it is complete, so that the next attempt, of this process or
+after a kill, goes on by Range. Whoever else wants the same layer waits for its lock and takes it from there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import io
+import os
+import queue
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from engine.errors import InvalidArchive, RegistryError
+from engine.layer.extract import Hashed, unpack
+from engine.layer.tree import raise_open_files, storage_errors
+from engine.oci import digest as digests
+from engine.oci.manifest import Descriptor
+from engine.registry import retry
+from engine.registry.client import Client, Session
+from engine.shim.worker import report
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from engine.registry.connection import Response
+
+_CHUNK = 1 << 18
+_AHEAD = 16
+"""Chunks that are fetched before they are unpacked: 4 MiB."""
+_REPORT_SECONDS = 0.1
+_DAMAGED = "pull again; if it stays, the registry's copy is damaged"
+_PARTIAL, _UNSATISFIABLE = 206, 416
+
+
+class Request(msgspec.Struct):
+    """``part`` is where it is kept while it comes, ``blob`` where it is found when it is complete."""
+
+    session: Session
+    descriptor: Descriptor
+    diff_id: str
+    part: str
+    blob: str
+    target: str
+
+
+def fetch_layer(arguments: dict[str, Any], _fds: list[int]) -> dict[str, Any]:
+    """Worker: the result of ``engine.layer.extract.extract`` for a layer of a registry, as ``Request``."""
+    request = msgspec.convert(arguments, Request)
+    raise_open_files()
+    os.umask(0o022)
+    with storage_errors(request.part), _locked(f"{request.part}.lock"):
+        if os.path.exists(request.blob):
+            return _unpacked(request, open(request.blob, "rb", buffering=0))
+        try:
+            result = _unpacked(request, _Fetched(request))
+        except InvalidArchive:
+            _drop(request.part)  # what is kept of it is wrong
+            raise
+        os.makedirs(os.path.dirname(request.blob), mode=0o700, exist_ok=True)
+        os.rename(request.part, request.blob)
+        _sync(os.path.dirname(request.blob))
+        return result
+
+
+def _unpacked(request: Request, source: io.RawIOBase) -> dict[str, Any]:
+    subject = f"layer {request.descriptor.digest}"
+    os.makedirs(request.target, mode=0o755, exist_ok=True)
+    with source:
+        result = unpack(Hashed(source), request.target, subject, whiteouts=True)
+    for what, expected in (("digest", request.descriptor.digest), ("diff_id", request.diff_id)):
+        if result[what] != expected:
+            reason = f"its {what.replace('_', ' ')} is {result[what]}, but {expected} was expected"
+            raise InvalidArchive(
+                subject, reason, remedy="pull again; if it stays, the registry's copy is damaged"
+            )
+    return result
+
+
+class _Fetched(io.RawIOBase):
+    """The layer's bytes: those kept from before, then those that come; a thread fetches ahead."""
+
+    def __init__(self, request: Request) -> None:
+        super().__init__()
+        self._request = request
+        self._chunks: queue.Queue[bytes | BaseException | None] = queue.Queue(_AHEAD)
+        self._left = b""
+        self._ended = False
+        self._stopped = False
+        self._file = open(request.part, "a+b", buffering=0)  # noqa: SIM115 - closed in close
+        self._file.seek(0)
+        self._thread = threading.Thread(target=self._fill, daemon=True)
+        self._thread.start()
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        if not self._left and not self._ended:
+            chunk = self._chunks.get()
+            if isinstance(chunk, BaseException):
+                self._ended = True
+                raise chunk
+            self._ended, self._left = chunk is None, chunk or b""
+        count = min(len(buffer), len(self._left))
+        buffer[:count] = self._left[:count]
+        self._left = self._left[count:]
+        return count
+
+    def close(self) -> None:
+        self._stopped = True
+        while self._thread.is_alive():
+            with contextlib.suppress(queue.Empty):
+                self._chunks.get(timeout=0.05)
+        self._file.close()
+        super().close()
+
+    def _fill(self) -> None:
+        try:
+            for chunk in self._all():
+                self._chunks.put(chunk)
+                if self._stopped:
+                    return
+            os.fsync(self._file.fileno())
+            self._chunks.put(None)
+        except BaseException as error:  # noqa: BLE001 - it is raised where it is read
+            self._chunks.put(error)
+
+    def _all(self) -> Iterator[bytes]:
+        size = self._request.descriptor.size
+        done = 0
+        told = _Told(self._request)
+        while chunk := self._file.read(_CHUNK):
+            done += len(chunk)
+            told(done)
+            yield chunk
+        client = Client(self._request.session)
+        attempt = 0
+        try:
+            while done < size:
+                attempt += 1
+                before = done
+                try:
+                    for chunk in self._from(client, done):
+                        self._file.write(chunk)
+                        done += len(chunk)
+                        told(done)
+                        yield chunk
+                    self._require_all(done)
+                except RegistryError as error:
+                    attempt = 0 if done > before else attempt
+                    wait = retry.pause(max(attempt, 1))
+                    if not error.temporary or wait is None:
+                        raise
+                    time.sleep(wait)
+        finally:
+            client.close()
+
+    def _require_all(self, done: int) -> None:
+        size = self._request.descriptor.size
+        if done < size:
+            reason = f"the layer ended after {done} of {size} bytes"
+            raise RegistryError(reason, code="SHORT", temporary=True)
+
+    def _from(self, client: Client, done: int) -> Iterator[bytes]:
+        """What follows the first ``done`` bytes; a registry that knows no Range sends all again."""
+        path = f"blobs/{digests.check(self._request.descriptor.digest)}"
+        response = client.send("GET", path, {"Range": f"bytes={done}-"} if done else {})
+        skip = 0 if not done or response.status == _PARTIAL else done
+        left = self._request.descriptor.size - done
+        while left:
+            chunk = _chunk(response)
+            if not chunk:
+                return
+            if skip:
+                skip, chunk = max(0, skip - len(chunk)), chunk[skip:]
+            chunk = chunk[:left]
+            left -= len(chunk)
+            if chunk:
+                yield chunk
+
+
+class _Told:
+    """Progress to whoever asked for the work, not more often than it is looked at."""
+
+    def __init__(self, request: Request) -> None:
+        self._layer, self._total = request.descriptor.digest, request.descriptor.size
+        self._due = 0.0
+
+    def __call__(self, done: int) -> None:
+        now = time.monotonic()
+        if now >= self._due:
+            self._due = now + _REPORT_SECONDS
+            report({"layer": self._layer, "phase": "download", "done": done, "total": self._total})
+
+
+@contextlib.contextmanager
+def _locked(path: str) -> Iterator[None]:
+    os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _chunk(response: Response) -> bytes:
+    buffer = bytearray(_CHUNK)
+    count = response.readinto(buffer)
+    return bytes(memoryview(buffer)[:count])
+
+
+def _sync(folder: str) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _drop(path: str) -> None:
+    with contextlib.suppress(OSError):
+        os.unlink(path)
