@@ -50,6 +50,7 @@ class NameServer:
         for opened in (self._udp, self._tcp):
             opened.bind((self.address, 53))
         self._tcp.listen(16)
+        self._connection: socket.socket | None = None
         self._threads = [threading.Thread(target=run) for run in (self._serve_udp, self._serve_tcp)]
         for thread in self._threads:
             thread.start()
@@ -58,9 +59,11 @@ class NameServer:
         return self
 
     def __exit__(self, *_: object) -> None:
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as waking:
-            waking.sendto(b"", (self.address, 53))
+        self._udp.sendto(b"", (self.address, 53))
         self._tcp.shutdown(socket.SHUT_RDWR)
+        if self._connection is not None:
+            with suppress(OSError):  # it is closed
+                self._connection.shutdown(socket.SHUT_RDWR)
         for thread in self._threads:
             thread.join()
         self._udp.close()
@@ -120,6 +123,7 @@ class NameServer:
                 connection, _ = self._tcp.accept()
             except OSError:
                 return
+            self._connection = connection
             with connection, connection.makefile("rb") as reading, suppress(ConnectionError):
                 size = int.from_bytes(reading.read(2), "big")
                 for answer in self.answer(reading.read(size), stream=True) if size else ():
