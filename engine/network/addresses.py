@@ -1,83 +1,82 @@
-"""Owns which subnet a network gets and which address an endpoint; refuses the database and netlink.
+"""Owns which address of its subnets an endpoint gets; refuses to choose subnets, the database and netlink.
 
-Pools are Docker's defaults. A subnet is taken only if it overlaps no route of the host (in any table, so
-that policy routing of a VPN counts), no name server of the host, and no other network of ours.
+Of both families: an address is text, computed with as a number. Nothing here imports ``ipaddress``: it is on
+the way of every container's start.
 """
 
 from __future__ import annotations
 
 import socket
-import struct
 from typing import TYPE_CHECKING
 
 from engine.errors import InvalidInput, NetworkFailure
 
 if TYPE_CHECKING:
-    import ipaddress
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Collection, Mapping
 
-_POOLS = (
-    ("172.17.0.0/16", 16),
-    ("172.18.0.0/16", 16),
-    ("172.19.0.0/16", 16),
-    ("172.20.0.0/14", 16),
-    ("172.24.0.0/14", 16),
-    ("172.28.0.0/14", 16),
-    ("192.168.0.0/16", 20),
-)
-_SHORTEST_ROUTE = 8
-"""0.0.0.0/1 and the like are default routes in disguise (VPN clients set them): they exclude nothing."""
+_IN_USE = "Address already in use"
+"""Docker's words."""
 
 
-def choose_subnet(taken: Iterable[str]) -> str:
-    """The first subnet of the default pools that overlaps none of ``taken`` (CIDR or plain addresses)."""
-    avoid = [network for network in map(_network, taken) if network.prefixlen >= _SHORTEST_ROUTE]
-    for candidate in _candidates():
-        if not any(candidate.overlaps(network) for network in avoid):
-            return str(candidate)
+def next_address(subnet: str, taken: Collection[str], ip_range: str = "") -> str:
+    """The lowest host address of ``subnet`` that is not in ``taken`` (which holds the gateway).
+
+    Only of ``ip_range`` if there is one. NetworkFailure if all are in use.
+    """
+    used = set(map(to_number, taken))
+    first, last = _hosts(subnet)
+    if ip_range:
+        low, high = _bounds(ip_range)
+        first, last = max(first, low), min(last, high)
+    for number in range(first, last + 1):
+        if number not in used:
+            return to_text(number, subnet)
     raise NetworkFailure(
-        "choose a subnet",
-        "every default address pool overlaps a route of this host or another network",
-        remedy="remove unused networks, or name a free one: tuidock network create --subnet 10.123.0.0/24 …",
+        f"lease an address of {ip_range or subnet}",
+        "all are in use",
+        remedy="remove stopped containers, or make a larger network",
     )
 
 
-def first_free(preferred: str, taken: Iterable[str]) -> str:
-    """``preferred`` if it overlaps none of ``taken``, else what ``choose_subnet`` says."""
-    known = tuple(taken)
-    mine = _network(preferred)
-    if any(mine.overlaps(other) for other in map(_network, known) if other.prefixlen >= _SHORTEST_ROUTE):
-        return choose_subnet(known)
-    return preferred
+def wanted_address(address: str, subnet: str, taken: Mapping[str, str], *, configured: bool) -> str:
+    """The address that the user asked for, as the kernel writes it; ``taken`` says who has which.
 
-
-def check_subnet(subnet: str, gateway: str | None, taken: Iterable[str]) -> tuple[str, str]:
-    """A subnet and a gateway that the caller asked for, normalised; the first host is the default gateway."""
-    import ipaddress
-
+    InvalidInput if it is none, none of ``subnet``, or if nobody ``configured`` that; NetworkFailure if taken.
+    """
+    kind, family = ("IPv6", socket.AF_INET6) if ":" in address else ("IPv4", socket.AF_INET)
     try:
-        network = ipaddress.IPv4Network(subnet)
-        chosen = ipaddress.IPv4Address(gateway) if gateway else network.network_address + 1
-    except ValueError as error:
-        raise InvalidInput("subnet", str(error), remedy="write it like 10.123.0.0/24") from error
-    if network.num_addresses < 4:  # noqa: PLR2004 - network, gateway, one container, broadcast
-        raise InvalidInput("subnet", f"{subnet} has no room for a container", remedy="use /30 or larger")
-    if chosen not in network or chosen in {network.network_address, network.broadcast_address}:
-        raise InvalidInput("gateway", f"{chosen} is no host address of {subnet}")
-    for other in map(_network, taken):
-        if other.prefixlen >= _SHORTEST_ROUTE and network.overlaps(other):
-            raise NetworkFailure(
-                f"use subnet {subnet}",
-                f"it overlaps {other}, which this host or another network has",
-                remedy="see `ip route` and `tuidock network ls`, and choose another --subnet",
-            )
-    return str(network), str(chosen)
+        wanted = socket.inet_ntop(family, socket.inet_pton(family, address))
+    except OSError as error:
+        raise InvalidInput("", f"invalid {kind} address: {address}", remedy="write it in full") from error
+    if not subnet or not configured:
+        raise InvalidInput(
+            "",
+            "user specified IP address is supported only when connecting to networks"
+            " with user configured subnets",
+            remedy="make the network with --subnet",
+        )
+    first, last = _hosts(subnet)
+    if not holds(subnet, wanted):
+        reason = f"no configured subnet or ip-range contain the IP address {wanted}"
+        raise InvalidInput("", reason, remedy=f"choose one of {subnet}")
+    if not first <= to_number(wanted) <= last:
+        raise InvalidInput("", f"{wanted} is no host address of {subnet}", remedy="choose another one")
+    if wanted in taken:
+        raise NetworkFailure(
+            f"lease {wanted}", f"{_IN_USE}: {taken[wanted]} has it", remedy="choose another one"
+        )
+    return wanted
+
+
+def holds(subnet: str, address: str) -> bool:
+    """Whether ``address`` is of ``subnet``."""
+    first, last = _bounds(subnet)
+    return (":" in subnet) == (":" in address) and first <= to_number(address) <= last
 
 
 def default_gateway(subnet: str) -> str:
     """The first host address."""
-    first, _ = _hosts(subnet)
-    return _to_text(first)
+    return to_text(_hosts(subnet)[0], subnet)
 
 
 def prefix_length_of(subnet: str) -> int:
@@ -85,65 +84,35 @@ def prefix_length_of(subnet: str) -> int:
     return int(subnet.partition("/")[2])
 
 
-def next_address(subnet: str, taken: set[str]) -> str:
-    """The lowest host address of ``subnet`` that is not in ``taken`` (which holds the gateway)."""
-    used = set(map(_to_number, taken))
-    first, last = _hosts(subnet)
-    for number in range(first, last + 1):
-        if number not in used:
-            return _to_text(number)
-    raise NetworkFailure(
-        f"lease an address of {subnet}",
-        "all are in use",
-        remedy="remove stopped containers, or make a larger network",
-    )
-
-
 def broadcast_address(subnet: str) -> str:
-    """The last address of the subnet, whose first is the text before the slash."""
-    _, last = _hosts(subnet)
-    return _to_text(last + 1)
+    """The last address of the subnet, whose first is the text before the slash; IPv6 has none: ""."""
+    return "" if ":" in subnet else to_text(_bounds(subnet)[1], subnet)
 
 
-def routes_from_trie(text: str) -> tuple[str, ...]:
-    """The destinations in ``/proc/net/fib_trie`` (all tables), without defaults, loopback and multicast.
-
-    A leaf is a line ``|-- 192.0.2.0``, followed by one line a prefix length: ``/24 link UNICAST``.
-    """
-    found: dict[str, None] = {}
-    leaf = ""
-    for line in text.splitlines():
-        words = line.split()
-        if words[:1] == ["|--"]:
-            leaf = words[1]
-        elif words and words[0].startswith("/") and leaf:
-            if words[0] == "/0" or leaf.startswith(("127.", "224.")):
-                continue
-            found[leaf + words[0]] = None
-    return tuple(found)
+def to_number(address: str) -> int:
+    """The address as a number."""
+    return int.from_bytes(_packed(address), "big")
 
 
-def _candidates() -> Iterator[ipaddress.IPv4Network]:
-    for pool, size in _POOLS:
-        yield from _network(pool).subnets(new_prefix=size)
+def to_text(number: int, like: str) -> str:
+    """The number as an address of the family of ``like``."""
+    family, size = (socket.AF_INET6, 16) if ":" in like else (socket.AF_INET, 4)
+    return socket.inet_ntop(family, number.to_bytes(size, "big"))
 
 
-def _network(text: str) -> ipaddress.IPv4Network:
-    import ipaddress  # not on the way of a container's start: only who chooses a subnet needs it
-
-    return ipaddress.IPv4Network(text, strict=False)
+def _bounds(subnet: str) -> tuple[int, int]:
+    """The first and the last address, as numbers."""
+    address, _, length = subnet.partition("/")
+    packed = _packed(address)
+    first = int.from_bytes(packed, "big")
+    return first, first + (1 << 8 * len(packed) - int(length)) - 1
 
 
 def _hosts(subnet: str) -> tuple[int, int]:
-    """The first and the last host address, as numbers."""
-    address, _, length = subnet.partition("/")
-    first = _to_number(address)
-    return first + 1, first + (1 << (32 - int(length))) - 2
+    """The first and the last address that an interface may have, as numbers."""
+    first, last = _bounds(subnet)
+    return first + 1, last if ":" in subnet else last - 1
 
 
-def _to_number(address: str) -> int:
-    return int(struct.unpack(">I", socket.inet_aton(address))[0])
-
-
-def _to_text(number: int) -> str:
-    return socket.inet_ntoa(struct.pack(">I", number))
+def _packed(address: str) -> bytes:
+    return socket.inet_pton(socket.AF_INET6 if ":" in address else socket.AF_INET, address)

@@ -120,7 +120,10 @@ _VARIABLES: dict[type, tuple[Variable, ...]] = {
     ops.AddRule: (_text("table"),),
     ops.AddressMatch: (_address("address", 0xC4),),
     ops.PortMatch: (Variable("port", _port, 0xF1E7),),
+    ops.SourceNat: (_address("address", 0xB5),),
     ops.DestinationNat: (_address("address", 0xB5), Variable("port", _port, 0xD3C9)),
+    ops.PortRangeMatch: (Variable("first", _port, 0xF1E7), Variable("last", _port, 0xA6B5)),
+    ops.DestinationAddress: (_address("address", 0xB5),),
     ops.RewritePort: (Variable("port", _port, 0xD3C9),),
 }
 """What is patched, by type; all other fields belong to the shape."""

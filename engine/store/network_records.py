@@ -15,7 +15,7 @@ from engine.errors import Conflict, InvalidInput, NotFound
 from engine.records import Network, PortBinding, Record
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from engine.store.database import Database
 
@@ -114,33 +114,39 @@ class NetworkRecords:
         self,
         network: Network,
         owner: str,
-        choose: Callable[[set[str]], str],
+        choose: Callable[[tuple[str, ...], Mapping[str, str]], tuple[str, str]],
         is_stale: Callable[[Lease], bool],
-    ) -> str:
-        """An address for ``owner``: the one it has, else what ``choose`` makes of those taken.
+    ) -> tuple[str, str]:
+        """The addresses of ``owner``, IPv4 and IPv6: what ``choose`` makes of its own and of those taken.
 
-        Leases that are ``is_stale`` (their owners died unseen) are given back on the way.
+        It is told who has each of the latter; "" is no address. Leases that are ``is_stale`` (their owners
+        died unseen) are given back on the way.
         """
         with self._database.transaction() as connection:
-            known = connection.execute("SELECT 1 FROM network WHERE id = ?", (network.id,)).fetchone()
+            known = connection.execute("SELECT record FROM network WHERE id = ?", (network.id,)).fetchone()
             if known is None:
                 raise NotFound("network", network.name, remedy=_REMEDY)
-            taken = {network.gateway}
-            for lease in _leases(connection, network.id):
-                if lease.owner == owner:
-                    return lease.address
-                if is_stale(lease):
-                    connection.execute(
-                        "DELETE FROM lease WHERE network_id = ? AND address = ?", (network.id, lease.address)
-                    )
-                else:
-                    taken.add(lease.address)
-            address = choose(taken)
-            connection.execute(
-                "INSERT INTO lease (network_id, address, owner, leased) VALUES (?, ?, ?, ?)",
-                (network.id, address, owner, time.time_ns()),
+            mine, taken, gone = _sorted_leases(connection, _to_network(known), owner, is_stale)
+            chosen = choose(mine, taken)
+            gone += [address for address in mine if address not in chosen]
+            connection.executemany(
+                "DELETE FROM lease WHERE network_id = ? AND address = ?",
+                [(network.id, address) for address in gone],
             )
-        return address
+            connection.executemany(
+                "INSERT INTO lease (network_id, address, owner, leased) VALUES (?, ?, ?, ?)",
+                [
+                    (network.id, address, owner, time.time_ns())
+                    for address in chosen
+                    if address and address not in mine
+                ],
+            )
+        return chosen
+
+    def release_from(self, network_id: str, owner: str) -> None:
+        """Give back the addresses of ``owner`` in one network."""
+        with self._database.transaction() as connection:
+            connection.execute("DELETE FROM lease WHERE network_id = ? AND owner = ?", (network_id, owner))
 
     def restore_lease(self, network_id: str, address: str, owner: str) -> bool:
         """Record that ``owner``, which runs, has the address; false if it is another's by now."""
@@ -180,6 +186,23 @@ _LEASES = (
 
 def _leases(connection: sqlite3.Connection, network_id: str) -> list[Lease]:
     return [_to_lease(row) for row in connection.execute(_LEASES, (network_id,)).fetchall()]
+
+
+def _sorted_leases(
+    connection: sqlite3.Connection, network: Network, owner: str, is_stale: Callable[[Lease], bool]
+) -> tuple[tuple[str, ...], dict[str, str], list[str]]:
+    """The owner's addresses, who has which of the others, and those that nobody has any more."""
+    taken = {address: "the gateway" for address in (network.gateway, network.gateway6) if address}
+    taken |= {address: f"the auxiliary address {name}" for name, address in network.auxiliary.items()}
+    mine, gone = [], []
+    for lease in _leases(connection, network.id):
+        if lease.owner == owner:
+            mine.append(lease.address)
+        elif is_stale(lease):
+            gone.append(lease.address)
+        else:
+            taken[lease.address] = lease.container or lease.owner[:12]
+    return tuple(mine), taken, gone
 
 
 def _to_lease(row: tuple[object, ...]) -> Lease:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 
+import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -11,7 +12,7 @@ from engine.network import netlink
 from engine.network.plan import bridges, endpoints, naming
 from engine.network.plan import operations as ops
 from engine.network.template import Templates
-from engine.records import Endpoint, PortBinding
+from engine.records import Endpoint, Network, PortBinding
 
 TEMPLATES = Templates("/nonexistent")  # single messages are neither read from disk nor written to it
 
@@ -51,6 +52,8 @@ def endpoint_plans(draw: st.DrawFn) -> ops.EndpointPlan:
 
 def check(operations: ops.Operations) -> None:
     for operation in operations:
+        if isinstance(operation, ops.SetSysctl):
+            continue  # no message of netlink's
         message, _ = TEMPLATES.message(operation)
         assert message == netlink.encode(operation), operation
 
@@ -65,5 +68,14 @@ def test_bridge_is_patched_to_what_pyroute2_makes(
     address: str, prefix: int, internal: bool, mtu: int
 ) -> None:
     subnet = str(ipaddress.IPv4Interface(f"{address}/{prefix}").network)
-    check(bridges.bridge_link_plan("br-0123456789ab", subnet, address, mtu))
-    check(bridges.bridge_table_plan("br-0123456789ab", subnet, internal=internal))
+    network = Network(
+        id="ab", name="x", driver="bridge", created=1, internal=internal, bridge="br-0123456789ab"
+    )
+    for mine in (
+        msgspec.structs.replace(network, subnet=subnet, gateway=address),
+        msgspec.structs.replace(
+            network, subnet6=f"fd00:5:{address.partition('.')[0]}::/64", gateway6="fd00:5::1"
+        ),
+    ):
+        check(bridges.bridge_link_plan(mine, mtu))
+        check(bridges.bridge_tables_plan(mine))

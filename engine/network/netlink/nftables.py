@@ -21,7 +21,7 @@ _FAMILIES = {
     "bridge": nft.NFPROTO_BRIDGE,
 }
 _HOOKS = {"prerouting": 0, "input": 1, "forward": 2, "output": 3, "postrouting": 4}
-_PROTOCOLS = {"tcp": 6, "udp": 17, "sctp": 132}
+_PROTOCOLS = {"tcp": 6, "udp": 17, "sctp": 132, "icmp": 1, "icmpv6": 58}
 _ADDRESS_OFFSETS = {(4, "saddr"): 12, (4, "daddr"): 16, (16, "saddr"): 8, (16, "daddr"): 24}
 """In the network header, by the address's bytes."""
 _PORT_OFFSETS = {"sport": 0, "dport": 2}
@@ -33,6 +33,7 @@ _CHECKSUM_PSEUDO_HEADER = {"NFT_PAYLOAD_L4CSUM_PSEUDOHDR"}
 _FIB_DADDR, _FIB_RESULT_ADDRTYPE, _RTN_LOCAL = 2, 3, 2
 _CT_ESTABLISHED_RELATED = 2 | 4
 _CT_DST_NAT = 32
+_CMP_LTE, _CMP_GTE = 3, 5
 _NF_DROP, _NF_ACCEPT = 0, 1
 _NFT_REG_1, _NFT_REG_2 = 1, 2
 _IFNAMSIZ = 16
@@ -126,18 +127,27 @@ def _match(part: ops.Match) -> list[Any]:
         case ops.ProtocolMatch(protocol):
             loaded = [_expression("meta", key=int(nft.Meta.NFT_META_L4PROTO), dreg=_NFT_REG_1)]
             return [*loaded, _compare(bytes([_PROTOCOLS[protocol]]))]
-        case ops.PortMatch(port, side):
-            loaded = [_payload(_TRANSPORT_HEADER, _PORT_OFFSETS[side], 2)]
-            return [*loaded, _compare(struct.pack(">H", port))]
+        case ops.PortMatch() | ops.PortRangeMatch():
+            bounds = ((0, part.port),) if isinstance(part, ops.PortMatch) else _bounds(part)
+            loaded = [_payload(_TRANSPORT_HEADER, _PORT_OFFSETS[part.side], 2)]
+            return [*loaded, *(_compare(struct.pack(">H", port), op=op) for op, port in bounds)]
         case ops.Established() | ops.Published():
             established = isinstance(part, ops.Established)
             return _conntrack(0, _CT_ESTABLISHED_RELATED) if established else _conntrack(2, _CT_DST_NAT)
+
+
+def _bounds(part: ops.PortRangeMatch) -> tuple[tuple[int, int], ...]:
+    return (_CMP_GTE, part.first), (_CMP_LTE, part.last)
 
 
 def _verdict(verdict: ops.Verdict) -> list[Any]:
     match verdict:
         case ops.Masquerade():
             return [_expression("masq")]
+        case ops.SourceNat(address):
+            family = nft.NFPROTO_IPV6 if ":" in address else nft.NFPROTO_IPV4
+            nat = _expression("nat", type=0, family=family, reg_addr_min=_NFT_REG_1)
+            return [_immediate(_NFT_REG_1, _packed(address)), nat]
         case ops.DestinationNat(address, port):
             return [
                 _immediate(_NFT_REG_1, _packed(address)),
@@ -150,6 +160,10 @@ def _verdict(verdict: ops.Verdict) -> list[Any]:
                     reg_proto_min=_NFT_REG_2,
                 ),
             ]
+        case ops.DestinationAddress(address):
+            family = nft.NFPROTO_IPV6 if ":" in address else nft.NFPROTO_IPV4
+            nat = _expression("nat", type=1, family=family, reg_addr_min=_NFT_REG_1)
+            return [_immediate(_NFT_REG_1, _packed(address)), nat]
         case ops.RewritePort() | ops.RewriteAddress():
             return _rewrite(verdict)
         case _:
@@ -193,8 +207,8 @@ def _payload(base: int, offset: int, length: int) -> Any:
     return _expression("payload", dreg=_NFT_REG_1, base=base, offset=offset, len=length)
 
 
-def _compare(value: bytes, *, negate: bool = False) -> Any:
-    return _expression("cmp", sreg=_NFT_REG_1, op=int(negate), data=_data(value))
+def _compare(value: bytes, *, negate: bool = False, op: int = 0) -> Any:
+    return _expression("cmp", sreg=_NFT_REG_1, op=op or int(negate), data=_data(value))
 
 
 def _mask(mask: bytes) -> Any:

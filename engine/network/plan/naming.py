@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import socket
+
 TABLE_PREFIX = "tuidock-"
 GUARD_TABLE = TABLE_PREFIX + "forward"
 
 
 def mac_from_address(address: str) -> str:
-    """Docker's MAC for an IPv4 address: 02:42 and the address's four bytes."""
-    return "02:42:" + ":".join(f"{int(part):02x}" for part in address.split("."))
+    """Docker's MAC for an IPv4 address: 02:42 and the address's four bytes; an IPv6 one's last four."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    return "02:42:" + socket.inet_pton(family, address)[-4:].hex(":")
 
 
 def bridge_table(bridge: str) -> str:
@@ -19,6 +22,13 @@ def bridge_table(bridge: str) -> str:
 def container_table(owner_id: str) -> str:
     """The name of a container's own table; always of the same length, so that a template fits."""
     return TABLE_PREFIX + owner_id[:12]
+
+
+def endpoint_id(owner_id: str, network_id: str) -> str:
+    """The 64 digits that name an owner's end in a network: always the same ones."""
+    import hashlib
+
+    return hashlib.sha256(f"{network_id}{owner_id}".encode()).hexdigest()
 
 
 def veth_name(owner_id: str, network_id: str = "") -> str:

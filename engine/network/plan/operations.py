@@ -35,7 +35,7 @@ class LocalDestination(Value, frozen=True):
 
 
 class ProtocolMatch(Value, frozen=True):
-    """tcp, udp or sctp."""
+    """tcp, udp, sctp, icmp or icmpv6."""
 
     protocol: str
 
@@ -47,6 +47,14 @@ class PortMatch(Value, frozen=True):
     side: str = "dport"
 
 
+class PortRangeMatch(Value, frozen=True):
+    """``first``, ``last`` and those between them; ``side`` is dport or sport."""
+
+    first: int
+    last: int
+    side: str = "dport"
+
+
 class Established(Value, frozen=True):
     """The packet belongs, or is related, to a known connection."""
 
@@ -55,7 +63,16 @@ class Published(Value, frozen=True):
     """The connection came through a published port (its destination was changed)."""
 
 
-Match = InterfaceMatch | AddressMatch | LocalDestination | ProtocolMatch | PortMatch | Established | Published
+Match = (
+    InterfaceMatch
+    | AddressMatch
+    | LocalDestination
+    | ProtocolMatch
+    | PortMatch
+    | PortRangeMatch
+    | Established
+    | Published
+)
 
 
 # -- what a rule does ------------------------------------------------------------------------------
@@ -71,11 +88,23 @@ class Masquerade(Value, frozen=True):
     """The source becomes the address of the interface that the packet leaves by."""
 
 
+class SourceNat(Value, frozen=True):
+    """The source becomes ``address``."""
+
+    address: str
+
+
 class DestinationNat(Value, frozen=True):
     """The destination becomes ``address:port``."""
 
     address: str
     port: int
+
+
+class DestinationAddress(Value, frozen=True):
+    """The destination becomes ``address``, the port stays."""
+
+    address: str
 
 
 class RewritePort(Value, frozen=True):
@@ -93,7 +122,16 @@ class RewriteAddress(Value, frozen=True):
     address: str
 
 
-Verdict = Accept | Drop | Masquerade | DestinationNat | RewritePort | RewriteAddress
+Verdict = (
+    Accept
+    | Drop
+    | Masquerade
+    | SourceNat
+    | DestinationNat
+    | DestinationAddress
+    | RewritePort
+    | RewriteAddress
+)
 
 
 # -- operations ------------------------------------------------------------------------------------

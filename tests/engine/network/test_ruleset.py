@@ -7,17 +7,21 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 
-from engine.network.plan.bridges import bridge_table_plan
+from engine.network.plan.bridges import bridge_tables_plan
 from engine.network.plan.operations import DeleteTable
 from engine.network.plan.published import published_plan
 from engine.network.ruleset import Table, asked_tables, difference
 from engine.network.template import Templates
-from engine.records import PortBinding
+from engine.records import Network, PortBinding
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-BRIDGE = bridge_table_plan("br-x", "10.7.0.0/24")
+BRIDGE = bridge_tables_plan(
+    Network(
+        id="ab", name="x", driver="bridge", created=1, subnet="10.7.0.0/24", gateway="10.7.0.1", bridge="br-x"
+    )
+)
 PORT = PortBinding(container_port=80, host_port=8080, host_ip="", protocol="tcp")
 KEY = ("ip", "tuidock-br-x")
 

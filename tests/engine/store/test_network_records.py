@@ -43,8 +43,8 @@ def records(database):
     return made
 
 
-def choose(taken):
-    return next_address(NETWORK.subnet, taken)
+def choose(mine, taken):
+    return (mine[0] if mine else next_address(NETWORK.subnet, taken)), ""
 
 
 def never(_lease):
@@ -108,23 +108,59 @@ def test_unknown_network_is_not_found(records, ref):
 
 
 def test_first_lease_follows_the_gateway(records):
-    assert records.lease(NETWORK, "one", choose, never) == "172.17.0.2"
+    assert records.lease(NETWORK, "one", choose, never) == ("172.17.0.2", "")
 
 
 def test_owner_keeps_its_address(records):
     records.lease(NETWORK, "one", choose, never)
-    assert records.lease(NETWORK, "one", choose, never) == "172.17.0.2"
+    assert records.lease(NETWORK, "one", choose, never) == ("172.17.0.2", "")
 
 
 def test_released_address_is_free(records):
     records.lease(NETWORK, "one", choose, never)
     records.release("one")
-    assert records.lease(NETWORK, "two", choose, never) == "172.17.0.2"
+    assert records.lease(NETWORK, "two", choose, never) == ("172.17.0.2", "")
+
+
+def test_owner_has_an_address_of_each_family(records):
+    records.lease(NETWORK, "one", lambda _mine, _taken: ("172.17.0.9", "fd00:5::9"), never)
+    assert [lease.address for lease in records.leases(NETWORK.id)] == ["172.17.0.9", "fd00:5::9"]
+
+
+def test_address_that_is_not_chosen_again_is_given_back(records):
+    records.lease(NETWORK, "one", choose, never)
+    records.lease(NETWORK, "one", lambda _mine, _taken: ("172.17.0.9", ""), never)
+    assert [lease.address for lease in records.leases(NETWORK.id)] == ["172.17.0.9"]
+
+
+def test_gateways_auxiliary_addresses_and_others_are_taken(records):
+    network = msgspec.structs.replace(OTHER, gateway6="fd00:5::1", auxiliary={"router": "172.17.0.5"})
+    records.add(network)
+    records.lease(network, "one", choose, never)
+    seen = {}
+    records.lease(network, "two", lambda _mine, taken: (seen.update(taken), ("172.17.0.9", ""))[1], never)
+    assert seen == {
+        "172.17.0.1": "the gateway",
+        "fd00:5::1": "the gateway",
+        "172.17.0.5": "the auxiliary address router",
+        "172.17.0.2": "one",
+    }
+
+
+def test_addresses_of_one_network_are_released_alone(records):
+    records.add(OTHER)
+    for network in (NETWORK, OTHER):
+        records.lease(network, "one", choose, never)
+    records.release_from(NETWORK.id, "one")
+    assert [len(records.leases(network.id)) for network in (NETWORK, OTHER)] == [0, 1]
 
 
 def test_stale_lease_is_given_back(records):
     records.lease(NETWORK, "one", choose, never)
-    assert records.lease(NETWORK, "two", choose, lambda lease: lease.owner == "one") == "172.17.0.2"
+    assert records.lease(NETWORK, "two", choose, lambda lease: lease.owner == "one") == (
+        "172.17.0.2",
+        "",
+    )
 
 
 def test_50_concurrent_leases_are_distinct(records, tmp_path):
@@ -145,7 +181,7 @@ def test_lease_in_a_network_that_is_gone_is_refused(records):
 
 
 def test_refused_lease_leaves_none(records):
-    def full(_taken):
+    def full(_mine, _taken):
         raise NetworkFailure("lease", "all are in use")
 
     with pytest.raises(NetworkFailure):
