@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 
 from engine.shim import linux, netlink_send, wire
+from engine.shim.firewall import Firewall
 from engine.shim.ports import Ports
 from engine.shim.refusal import Refusal
 
@@ -29,6 +30,7 @@ class Network:
     def __init__(self, wanted: dict | None) -> None:  # type: ignore[type-arg]
         self._wanted = wanted or _NOTHING
         self._ports = Ports(self._wanted.get("ports", []))
+        self._firewall = Firewall(self._wanted.get("firewall"))
         self._up = False
         self._loop: Loop | None = None
         self._resolver: Resolver | None = None
@@ -45,6 +47,7 @@ class Network:
         """Join the namespace of the process ``pid`` to its networks, both sides; Refusal says what failed."""
         self._up = True
         _send("connecting the container", pid, self._wanted, self._name)
+        _checked(self._firewall.ensure)
         self._ports.redirect()
 
     def change(self, pid: int, request: dict) -> None:  # type: ignore[type-arg]
@@ -55,14 +58,16 @@ class Network:
         new: dict = request["network"]  # type: ignore[type-arg]
         self._ports.change(new["ports"], lambda: _change(pid, request) if self._up else None)
         self._wanted = new
+        _checked(lambda: self._firewall.change(new.get("firewall"), up=self._up))
         if self._up:
             self._ports.redirect()
             self._rename(pid)
 
     def attend(self, loop: Loop) -> None:
-        """On ``loop``: relay what its rules leave to it, and answer what the container asks for names."""
+        """On ``loop``: relay what its rules leave to it, keep these, answer what it asks for names."""
         self._loop = loop
         self._ports.attend(loop)
+        self._firewall.attend(loop)
         if self._resolver is not None:
             self._resolver.attend(loop)
 
@@ -103,12 +108,27 @@ class Network:
         if self._resolver is not None:
             self._resolver.close()
             self._resolver = None
+        self._firewall.rest()
         if self._up:
             netlink_send.send_all(self._wanted.get("teardown", []))
             self._ports.redirect()  # before its address is another one's
             self._up = False
         if not keep_ports:
             self._ports.close()
+
+    def leave(self) -> None:
+        """After ``release``, when nobody waits any more: the rules of a bridge go with its last container."""
+        self._firewall.leave()
+
+
+def _checked(call: Callable[[], None]) -> None:
+    try:
+        call()
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise Refusal(
+            wire.failure("NetworkFailure", operation="setting up nftables", reason=reason)
+        ) from error
 
 
 def _send(stage: str, pid: int, items: dict, then: Callable[[], None] = bool) -> None:  # type: ignore[type-arg]

@@ -10,7 +10,7 @@ import os
 import select
 from time import time_ns
 
-from engine.shim import cgroup, json_text, netlink_send, signals, state, worker
+from engine.shim import cgroup, firewall, json_text, netlink_send, signals, state, worker
 from engine.shim.lock import take_lock_of_dead
 
 _DIED, _KILLED = 255, 137
@@ -61,7 +61,9 @@ def _bury(bundle: dict) -> list[str]:  # type: ignore[type-arg]
         cgroup.thaw(groups)
         _kill_init(facts)
     left = cgroup.destroy(groups)
-    netlink_send.send_all((bundle.get("network") or {}).get("teardown", []))
+    network = bundle.get("network") or {}
+    netlink_send.send_all(network.get("teardown", []))
+    firewall.leave(network.get("firewall"))
     if not recorded and facts:
         facts.update(status="exited", pid=0, pid_start_time=0, error="supervisor died")
         if not ended:

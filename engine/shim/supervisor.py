@@ -43,6 +43,7 @@ def main(descriptors: list[int]) -> None:
             connection.sendall(wire.pack(wire.ERROR, body))
         except OSError:
             pass
+        container.network.leave()
         os._exit(1)
     try:
         supervisor.run(connection, attach=bool(request.get("attach")), stdin=bool(request.get("stdin")))
@@ -90,6 +91,7 @@ class Supervisor:
         self._finish()
         while self._executions.live or any(map(self._waits_for, self._clients)):
             loop.turn()
+        container.network.leave()
 
     def _waits_for(self, client: Client) -> bool:
         return client.pending > 0 or self._output.lags(client)
