@@ -13,10 +13,9 @@ import msgspec
 
 from engine.checking.findings import Found, found
 from engine.checking.wanted import Wanted, items, wanted
-from engine.network import bridge, listing
-from engine.network.addresses import prefix_length_of
+from engine.network import bridge, forwarding, listing
 from engine.network.listing import Link
-from engine.network.plan import naming
+from engine.network.plan import bridges, naming
 from engine.network.plan import operations as ops
 from engine.network.ruleset import Table, asked_tables, difference
 from engine.runtime.claim import claimed
@@ -69,13 +68,13 @@ def _bridge(parts: Parts, network: Network, kernel: Kernel) -> Iterator[Found]:
         return
     if not link.up:
         yield found("interface", name, f"the bridge of network {network.name} is down", mend)
-    for gateway, subnet in ((network.gateway, network.subnet), (network.gateway6, network.subnet6)):
-        address = f"{gateway}/{prefix_length_of(subnet)}" if gateway and subnet else ""
-        if address and address not in link.addresses:
+    for wanted_address in bridges.bridge_addresses(network):
+        address = f"{wanted_address.address}/{wanted_address.prefix_length}"
+        if address not in link.addresses:
             yield found("address", address, f"bridge {name} of network {network.name} has lost it", mend)
     for key, table in asked_tables(bridge.table_items(parts.templates, network)).items():
         yield from _table(key, table, kernel, mend)
-    for path, value in bridge.unset_sysctls(name):
+    for path, value in forwarding.unset_sysctls(network):
         name_of = path.removeprefix("/proc/sys/").replace("/", ".")
         yield found("sysctl", name_of, f"network {network.name} needs {value}", mend)
 

@@ -42,11 +42,18 @@ _ICMP = {"ip": "icmp", "ip6": "icmpv6"}
 def bridge_link_plan(network: Network, mtu: int) -> Operations:
     """The bridge interface with the gateways' addresses."""
     name, options = network.bridge, bridge_options(network.options, internal=network.internal)
-    operations: list[Operation] = [
+    return (
         AddBridge(name, mac_from_address(network.gateway or network.gateway6), options.mtu or mtu),
         # Before the address: the host's default may be that interfaces have no IPv6.
         SetSysctl(f"net/ipv6/conf/{name}/disable_ipv6", "0" if network.subnet6 else "1"),
-    ]
+        *bridge_addresses(network),
+    )
+
+
+def bridge_addresses(network: Network) -> tuple[AddAddress, ...]:
+    """What the bridge has of the gateways' addresses."""
+    name, options = network.bridge, bridge_options(network.options, internal=network.internal)
+    operations: list[AddAddress] = []
     if network.subnet and options.gateway_mode != "isolated" and not options.inhibit_ipv4:
         broadcast, length = broadcast_address(network.subnet), prefix_length_of(network.subnet)
         operations.append(AddAddress(name, network.gateway, broadcast, length))
