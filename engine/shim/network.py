@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from engine.shim.resolver import Resolver
 
 _NOTHING: dict = {}  # type: ignore[type-arg]
-_UNNAMED = {"networks": (), "servers": (), "forward": "host", "qualified": False, "rewrite": ()}
+_UNNAMED = {"networks": (), "servers": (), "qualified": False, "rewrite": ()}
 
 
 class Network:
@@ -100,8 +100,9 @@ class Network:
         """Its networks are others: so are its names."""
         if self._resolver is None:
             _send("naming the container", pid, _NOTHING, self._name)
-        else:  # of a container that has left them all it goes on asking the host's servers
-            self._resolver.change(self._wanted.get("names") or {**_UNNAMED})
+        else:  # on the default bridge, which has no names, it goes on asking the host's servers
+            asked = "host" if self._wanted.get("endpoints") else "nowhere"
+            self._resolver.change(self._wanted.get("names") or {**_UNNAMED, "forward": asked})
 
     def release(self, *, keep_ports: bool = False) -> None:
         """Undo ``connect``; ports are given back too, unless another run of the container follows."""
