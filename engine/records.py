@@ -124,6 +124,18 @@ class Container(Record, frozen=True, kw_only=True):
     endpoints: tuple[Endpoint, ...] = ()
 
     @property
+    def networks(self) -> tuple[str, ...]:
+        """The names of those that it is in, or, if it does not run, is to be in; none if another one's."""
+        options = self.options
+        if options.network.startswith("container:"):
+            return ()
+        if self.state.running:
+            return tuple(endpoint.network for endpoint in self.endpoints)
+        if options.endpoints or options.detached:
+            return tuple(wish.network for wish in options.endpoints)
+        return ("bridge" if options.network == "default" else options.network,)
+
+    @property
     def command_line(self) -> tuple[str, ...]:
         """The arguments that are executed: the entrypoint, then the command."""
         return (*self.config.entrypoint, *self.config.cmd)

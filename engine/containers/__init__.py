@@ -141,19 +141,24 @@ class Containers:
 
         return await creation.create(self._parts, options, progress)
 
-    async def start(self, reference: str) -> None:
+    async def start(self, reference: str, progress: Progress = ignore_progress) -> None:
         """Start the container; one that runs is left alone."""
         from engine.containers import running
 
-        await running.start(self._parts, reference, None, None)
+        await running.start(self._parts, reference, running.Wanted(progress=progress))
 
     async def start_attached(
-        self, reference: str, options: AttachOptions, size: tuple[int, int] | None = None
+        self,
+        reference: str,
+        options: AttachOptions,
+        size: tuple[int, int] | None = None,
+        progress: Progress = ignore_progress,
     ) -> Session:
         """Start the container with a session that sees its first byte; one that runs is attached to."""
         from engine.containers import running
 
-        session = await running.start(self._parts, reference, options, size)
+        wanted = running.Wanted(options=options, size=size, progress=progress)
+        session = await running.start(self._parts, reference, wanted)
         if session is None:
             raise TypeError("an attached start gives a session")
         return session
@@ -224,7 +229,7 @@ class Containers:
         if container.state.running and container.options.auto_remove:
             await ask(self._parts, container, {"op": "keep"})
         await stopping.stop(self._parts, container.id, timeout, signal)
-        await running.start(self._parts, container.id, None, None)
+        await running.start(self._parts, container.id, running.Wanted())
         self._parts.announce("restart", container)
 
     async def connect(self, reference: str, wish: EndpointOptions) -> None:

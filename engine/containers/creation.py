@@ -18,7 +18,7 @@ from engine.containers.limits import adapted_options
 from engine.containers.sharing import with_peer_ids
 from engine.containers.users import with_id_map
 from engine.errors import Conflict, InvalidInput, NotFound
-from engine.events import Message, ignore_progress
+from engine.events import Message, Warned, ignore_progress
 from engine.oci import platform as platforms
 from engine.records import Container, MountPoint
 from engine.runtime.bundle import layer_trees
@@ -56,6 +56,8 @@ async def create(parts: Parts, options: CreateOptions, progress: Progress) -> Co
     _check_platform(image, options)
     await _check(parts, options, config)
     options = adapted_options(options, progress)
+    if options.network == "host" and options.ports:
+        progress(Warned(text="Published ports are discarded when using host network mode"))
     port_specs(options, config.exposed_ports)
     options = await with_peer_ids(parts, options)
     if name is not None:
@@ -124,7 +126,10 @@ async def _check(parts: Parts, options: CreateOptions, config: ContainerConfig) 
         from engine.runtime.network_modes import check_networks  # most containers wish for nothing
 
         check_networks(options)
-    await parts.networks.check(options.network)
+    if any(endpoint.links for endpoint in options.endpoints):
+        from engine.containers.linking import check_links
+
+        await check_links(parts, options)
     if options.network.startswith(PEER):
         await current(parts, options.network.removeprefix(PEER))
     if options.init:

@@ -9,6 +9,8 @@ import os
 import time
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from engine.containers import joining
 from engine.containers.confinement import loaded_profile
 from engine.containers.creation import make_folders
@@ -16,6 +18,8 @@ from engine.containers.folding import current
 from engine.containers.sharing import peers_of
 from engine.containers.supervision import settle
 from engine.errors import CommandNotExecutable, CommandNotFound, Conflict, EngineError, NotFound
+from engine.events import Progress, Warned, ignore_progress
+from engine.options import AttachOptions
 from engine.records import Container, ContainerState
 from engine.runtime.attachment import Attachment, AttachmentRequest
 from engine.runtime.bundle import Surroundings, container_bundle
@@ -34,7 +38,6 @@ from engine.store.locks import store_failure
 
 if TYPE_CHECKING:
     from engine.containers.parts import Parts
-    from engine.options import AttachOptions
     from engine.paths import Paths
     from engine.runtime.devices import Devices
     from engine.runtime.namespaces import Namespaces
@@ -45,10 +48,16 @@ _CLAIM_SECONDS = 30.0
 _EXIT_CODES = ((CommandNotFound, 127), (CommandNotExecutable, 126), (EngineError, 128))
 
 
-async def start(
-    parts: Parts, reference: str, options: AttachOptions | None, size: tuple[int, int] | None
-) -> Session | None:
-    """Start the container; with ``options`` attached before its first instruction.
+class Wanted(msgspec.Struct, frozen=True, kw_only=True):
+    """Of one start: how it is attached to (None: not), the size of the terminal, who is told of warnings."""
+
+    options: AttachOptions | None = None
+    size: tuple[int, int] | None = None
+    progress: Progress = ignore_progress
+
+
+async def start(parts: Parts, reference: str, wanted: Wanted) -> Session | None:
+    """Start the container; with ``wanted.options`` attached before its first instruction.
 
     One that runs already, or that another process has just started, is left alone (and attached to).
     """
@@ -62,7 +71,7 @@ async def start(
             with claimed(folder):
                 row = await _unless_removed(parts, row.container)
                 if not row.container.state.running:
-                    return await _start_claimed(parts, row, options, size)
+                    return await _start_claimed(parts, row, wanted)
         except BlockingIOError as error:  # another process starts, folds or removes it: let it
             if time.monotonic() > end:
                 raise _busy(row.container) from error
@@ -78,7 +87,9 @@ async def start(
             "cannot start a paused container, try unpause instead",
             remedy=f"tuidock unpause {row.container.name}",
         )
-    return None if options is None else await joining.attach(parts, row.container.id, options)
+    if wanted.options is None:
+        return None
+    return await joining.attach(parts, row.container.id, wanted.options)
 
 
 async def _unless_removed(parts: Parts, container: Container) -> Row:
@@ -102,16 +113,21 @@ def _busy(container: Container) -> Conflict:
     )
 
 
-async def _start_claimed(
-    parts: Parts, row: Row, options: AttachOptions | None, size: tuple[int, int] | None
-) -> Session | None:
+async def _start_claimed(parts: Parts, row: Row, wanted: Wanted) -> Session | None:
     container, paths = row.container, parts.paths
+    options, size = wanted.options, wanted.size
     peers = await peers_of(parts, container.options)
     if container.mounts:
         from engine.containers.mounting import check_mounts  # most containers mount nothing
 
         check_mounts(container)
+    if any(endpoint.links for endpoint in container.options.endpoints):
+        from engine.containers.linking import with_links
+
+        container = await with_links(parts, container)
     attachment = await parts.networks.attach(attachment_request(container, peers))
+    for warning in attachment.warnings:
+        wanted.progress(Warned(text=warning))
     try:
         joined = namespaces_plan(container.options, peers, attachment)
         _write_files(parts, container, attachment)

@@ -5,7 +5,7 @@ Refuses to join anything.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -23,8 +23,8 @@ async def with_peer_ids(parts: Parts, options: CreateOptions) -> CreateOptions:
 
     As Docker: another container that takes the name later is not meant.
     """
-    fields = {}
-    for kind in KINDS:
+    fields: dict[str, Any] = {}
+    for kind in (*KINDS, "network"):
         if reference := peer_of(getattr(options, kind)):
             fields[kind] = PEER + (await current(parts, reference)).container.id
     return msgspec.structs.replace(options, **fields) if fields else options

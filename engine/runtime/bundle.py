@@ -225,9 +225,7 @@ def companions(container: Container, attachment: Attachment) -> dict[str, list[d
     held = {"container": container.id}
     told: dict[str, list[dict[str, Any]]] = {"start": [], "end": []}
     for endpoint in attachment.endpoints:
-        if not endpoint.network_id:
-            continue  # none, or the host's
-        shown = {**held, "name": endpoint.network, "type": "bridge"}
+        shown = {**held, "name": endpoint.network, "type": endpoint.driver}
         one = {"type": "network", "id": endpoint.network_id, "attributes": shown}
         told["start"].append({**one, "action": "connect"})
         told["end"].append({**one, "action": "disconnect"})

@@ -101,9 +101,7 @@ def _volume(container: Container, text: str) -> bool:
 
 
 def _network(container: Container, text: str) -> bool:
-    if container.options.network == text or (container.options.network == "default" and text == "bridge"):
-        return True
-    return any(
+    return text in container.networks or any(
         text == endpoint.network or (endpoint.network_id and endpoint.network_id.startswith(text))
         for endpoint in container.endpoints
     )

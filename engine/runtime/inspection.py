@@ -12,12 +12,13 @@ import msgspec
 from engine.oci.instant import to_rfc3339
 from engine.runtime.log_config import NONE, log_driver
 from engine.runtime.namespace_inspection import shown_namespaces
+from engine.runtime.network_inspection import shown_network_settings
 from engine.runtime.resource_inspection import shown_resources
 
 if TYPE_CHECKING:
     from engine.options import CreateOptions, MountSpec
     from engine.paths import Paths
-    from engine.records import Container, Endpoint, MountPoint
+    from engine.records import Container, MountPoint
 
 
 def inspect_container(paths: Paths, container: Container, platform: str = "linux") -> dict[str, Any]:
@@ -54,7 +55,7 @@ def inspect_container(paths: Paths, container: Container, platform: str = "linux
             _mount(mount) for mount in container.mounts if not (mount.type == "tmpfs" and mount.short)
         ],
         "Config": _config(container),
-        "NetworkSettings": _network_settings(container),
+        "NetworkSettings": shown_network_settings(container),
     }
 
 
@@ -156,6 +157,8 @@ def _host_config(container: Container) -> dict[str, Any]:
         "DeviceCgroupRules": list(options.device_cgroup_rules) or None,
         "DeviceRequests": _cdi_requests(options.cdi_devices),
         "Dns": list(options.dns),
+        "DnsOptions": list(options.dns_options),
+        "DnsSearch": list(options.dns_search),
         "ExtraHosts": list(options.extra_hosts) or None,
         **({"Init": True} if options.init else {}),
         "Privileged": options.privileged,
@@ -197,53 +200,6 @@ def _port_bindings(container: Container) -> dict[str, list[dict[str, str]]]:
         bindings = shown.setdefault(f"{spec.container_port}/{spec.protocol}", [])
         bindings.append({"HostIp": spec.host_ip, "HostPort": str(spec.host_port) if spec.host_port else ""})
     return shown
-
-
-def _network_settings(container: Container) -> dict[str, Any]:
-    networks = {endpoint.network: _endpoint(container.id, endpoint) for endpoint in container.endpoints}
-    first = next(iter(networks.values()), {})
-    running = container.state.running
-    return {
-        "Bridge": "",
-        "SandboxID": container.id if running else "",
-        "SandboxKey": f"/proc/{container.state.pid}/ns/net" if running else "",
-        "Ports": _published(container) if running else {},
-        "EndpointID": first.get("EndpointID", ""),
-        "Gateway": first.get("Gateway", ""),
-        "IPAddress": first.get("IPAddress", ""),
-        "IPPrefixLen": first.get("IPPrefixLen", 0),
-        "MacAddress": first.get("MacAddress", ""),
-        "Networks": networks,
-    }
-
-
-def _published(container: Container) -> dict[str, list[dict[str, str]] | None]:
-    ports: dict[str, list[dict[str, str]] | None] = dict.fromkeys(container.config.exposed_ports)
-    for binding in container.ports:
-        key = f"{binding.container_port}/{binding.protocol}"
-        ports[key] = [
-            *(ports.get(key) or ()),
-            {"HostIp": binding.host_ip, "HostPort": str(binding.host_port)},
-        ]
-    return ports
-
-
-def _endpoint(container_id: str, endpoint: Endpoint) -> dict[str, Any]:
-    return {
-        "IPAMConfig": None,
-        "Links": None,
-        "Aliases": None,
-        "MacAddress": endpoint.mac_address,
-        "NetworkID": endpoint.network_id,
-        "EndpointID": container_id if endpoint.address else "",
-        "Gateway": endpoint.gateway,
-        "IPAddress": endpoint.address,
-        "IPPrefixLen": endpoint.prefix_length,
-        "IPv6Gateway": "",
-        "GlobalIPv6Address": "",
-        "GlobalIPv6PrefixLen": 0,
-        "DNSNames": None,
-    }
 
 
 def _mount(mount: MountPoint) -> dict[str, Any]:

@@ -101,13 +101,13 @@ async def test_network_host_has_no_namespace(networks):
     assert (attachment.new_namespace, attachment.bundle) == (False, None)
 
 
-async def test_ports_of_the_host_s_network_are_discarded_with_a_warning(networks):
+async def test_ports_of_the_host_s_network_are_discarded(networks):
     attachment = await networks.attach(
         AttachmentRequest(
             owner=ID, name="web", network="host", ports=(PortSpec(container_port=80),), hostname="web"
         )
     )
-    assert "discarded" in attachment.warnings[0]
+    assert attachment.ports == ()
 
 
 async def test_container_mode_joins_the_other_s_namespace_and_files(networks):

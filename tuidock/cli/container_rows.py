@@ -63,8 +63,7 @@ def row(container: Container, now: int, *, truncate: bool, size: str = "") -> di
         "Labels": ",".join(f"{name}={value}" for name, value in labels.items()),
         "Mounts": ",".join(mounts),
         "LocalVolumes": str(sum(mount.type == "volume" for mount in container.mounts)),
-        "Networks": ",".join(endpoint.network for endpoint in container.endpoints)
-        or container.options.network,
+        "Networks": ",".join(container.networks),
         "Size": size,
         "Label": lambda name: labels.get(name, ""),
     }

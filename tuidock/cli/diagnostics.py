@@ -17,9 +17,11 @@ from engine.errors import (
     EngineError,
     OutputFailed,
 )
+from engine.events import Warned
 from tuidock.cli.command import PROGRAM, CannotStart, SpecError
 
 if TYPE_CHECKING:
+    from engine.events import ProgressFact
     from tuidock.cli.command import Command
     from tuidock.cli.flags import UsageError
 
@@ -55,6 +57,12 @@ def _visible(text: str) -> str:
 def warn(content: str) -> None:
     """One line that does not change the exit code."""
     line(f"WARNING: {content}")
+
+
+def tell_warning(fact: ProgressFact) -> None:
+    """As ``warn``, if the engine warns; what else it tells is not shown."""
+    if isinstance(fact, Warned):
+        warn(fact.text)
 
 
 def usage(error: UsageError, spelling: str, command: Command | None) -> int:

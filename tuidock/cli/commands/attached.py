@@ -41,7 +41,9 @@ async def _start(engine: Engine, invocation: Invocation) -> int:
     stdin = invocation.switch("interactive") and container.options.stdin_open
     how = _attachment(engine, container, invocation, stdin=stdin, proxy=True)
     size = terminal.size() if how.tty else None
-    session = await engine.containers.start_attached(container.id, AttachOptions(stdin=stdin), size)
+    session = await engine.containers.start_attached(
+        container.id, AttachOptions(stdin=stdin), size, diagnostics.tell_warning
+    )
     code = await attend(session, how)
     return 0 if code is None else code
 
@@ -50,7 +52,7 @@ async def _start_all(engine: Engine, names: tuple[str, ...]) -> int:
     code = 0
     for name in names:
         try:
-            await engine.containers.start(name)
+            await engine.containers.start(name, diagnostics.tell_warning)
         except EngineError as error:
             diagnostics.engine_error(error)
             code = diagnostics.FAILED

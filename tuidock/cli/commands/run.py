@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from engine.errors import EngineError, InvalidInput
+from engine.errors import EngineError, InvalidInput, NotFound
 from engine.events import Warned
-from engine.options import AttachOptions, CreateOptions, RemoveContainerOptions
+from engine.options import AttachOptions, CreateOptions, PullOptions, RemoveContainerOptions
 from tuidock.cli import diagnostics, output, terminal
 from tuidock.cli.attachment import Attachment, attend, check_terminal
 from tuidock.cli.command import Command, Invocation, SpecError
@@ -21,7 +21,7 @@ from tuidock.cli.progress import reporting
 
 if TYPE_CHECKING:
     from engine.engine import Engine
-    from engine.events import ProgressFact
+    from engine.events import Progress, ProgressFact
     from engine.records import Container
 
 _STREAMS = frozenset({"stdin", "stdout", "stderr"})
@@ -36,15 +36,15 @@ def _stream(value: str) -> str:
 def _pull(value: str) -> str:
     if value not in {"always", "missing", "never"}:
         raise SpecError(f'invalid pull option: \'{value}\': must be one of "always", "missing" or "never"')
-    if value == "always":
-        raise SpecError("pull option 'always': this version of tuidock has no registry to pull from")
     return value
 
 
 _COMMON_FLAGS = (
     *CONTAINER_FLAGS,
     text("cidfile", "Write the container ID to the file"),
-    text("pull", 'Pull image before running ("missing", "never")', default="missing", convert=_pull),
+    text(
+        "pull", 'Pull image before running ("always", "missing", "never")', default="missing", convert=_pull
+    ),
     switch("quiet", "Suppress the progress output", "q"),
 )
 _RUN_FLAGS = (
@@ -116,7 +116,7 @@ def _id_file_problem(invocation: Invocation) -> str:
 
 async def _start(engine: Engine, invocation: Invocation, container: Container, how: Attachment) -> int:
     if invocation.switch("detach"):
-        await engine.containers.start(container.id)
+        await engine.containers.start(container.id, diagnostics.tell_warning)
         output.line(container.id)
         return 0
 
@@ -124,7 +124,9 @@ async def _start(engine: Engine, invocation: Invocation, container: Container, h
         await engine.containers.kill(container.id, signal)
 
     size = terminal.size() if how.tty else None
-    session = await engine.containers.start_attached(container.id, AttachOptions(stdin=how.stdin), size)
+    session = await engine.containers.start_attached(
+        container.id, AttachOptions(stdin=how.stdin), size, diagnostics.tell_warning
+    )
     # with input the terminal is raw: its keys are the container's, and a signal to this process is for it
     if invocation.switch("sig-proxy") and not (how.tty and how.stdin):
         how = Attachment(tty=how.tty, stdin=how.stdin, streams=how.streams, keys=how.keys, forward=forward)
@@ -146,8 +148,6 @@ def _attachment(invocation: Invocation) -> Attachment:
 
 
 async def _created(engine: Engine, invocation: Invocation, options: CreateOptions) -> Container:
-    if options.network == "host" and options.ports:
-        diagnostics.warn("Published ports are discarded when using host network mode")
     # not in a pipe or a script: there standard error is the container's alone
     quiet = invocation.switch("quiet") or not os.isatty(diagnostics.STDERR)
     warnings: list[str] = []
@@ -159,7 +159,7 @@ async def _created(engine: Engine, invocation: Invocation, options: CreateOption
             else:
                 progress(fact)
 
-        container = await engine.containers.create(options, report)
+        container = await _create_or_pull(engine, options, invocation.text("pull"), report)
     for warning in warnings:
         diagnostics.warn(warning)
     try:
@@ -169,6 +169,21 @@ async def _created(engine: Engine, invocation: Invocation, options: CreateOption
         path = invocation.text("cidfile")
         raise InvalidInput(path, f"the container ID file cannot be written: {error.strerror}") from None
     return container
+
+
+async def _create_or_pull(engine: Engine, options: CreateOptions, pull: str, progress: Progress) -> Container:
+    """As Docker: an image that is not there is pulled, one that is only if ``pull`` says always."""
+    wanted = PullOptions(reference=options.image, platform=options.platform)
+    if pull == "always":
+        await engine.images.pull(wanted, progress)
+    try:
+        return await engine.containers.create(options, progress)
+    except NotFound as error:
+        if pull != "missing" or error.kind != "image":
+            raise
+    diagnostics.line(f"Unable to find image '{options.image}' locally")
+    await engine.images.pull(wanted, progress)
+    return await engine.containers.create(options, progress)
 
 
 def _write_id(cidfile: str, container_id: str) -> None:
