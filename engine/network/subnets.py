@@ -9,13 +9,12 @@ connected to. IPv6 subnets are chosen of a /48 of this host's own (RFC 4193, sec
 from __future__ import annotations
 
 import ipaddress
-import itertools
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from engine.errors import InvalidInput, NetworkFailure
-from engine.network.addresses import default_gateway
+from engine.network.addresses import next_address
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -85,10 +84,10 @@ def to_subnets(options: CreateNetworkOptions, taken: Taken, seed: bytes) -> Subn
         six = _parsed(choose_subnet6((*taken.routes, *taken.networks), seed))
     made = Subnets(
         subnet=str(four or ""),
-        gateway=_gateway(four, gateways, options.auxiliary) if four else "",
+        gateway=_gateway(four, gateways, ranges, options.auxiliary) if four else "",
         ip_range=ranges.get(four, "") if four else "",
         subnet6=str(six or ""),
-        gateway6=_gateway(six, gateways, options.auxiliary) if six else "",
+        gateway6=_gateway(six, gateways, ranges, options.auxiliary) if six else "",
         ip_range6=ranges.get(six, "") if six else "",
         auxiliary={name: str(ipaddress.ip_address(address)) for name, address in options.auxiliary.items()},
         configured=bool(asked),
@@ -230,13 +229,15 @@ def _host(text: str) -> _Network | None:
         return None
 
 
-def _gateway(network: _Network, asked: dict[_Network, str], auxiliary: dict[str, str]) -> str:
-    """The gateway that is asked for, else the first host address that has no other purpose."""
+def _gateway(
+    network: _Network, asked: dict[_Network, str], ranges: dict[_Network, str], auxiliary: dict[str, str]
+) -> str:
+    """The gateway that is asked for, else the first host address (of the range) that has no other purpose."""
     gateway = asked.get(network)
     if gateway is None:
-        first = ipaddress.ip_address(default_gateway(str(network)))
-        reserved = {ipaddress.ip_address(address) for address in auxiliary.values()}
-        return str(next(host for number in itertools.count() if (host := first + number) not in reserved))
+        reserved = [str(ipaddress.ip_address(address)) for address in auxiliary.values()]
+        mine = [address for address in reserved if (":" in address) == (":" in str(network))]
+        return next_address(str(network), mine, ranges.get(network, ""))
     address = ipaddress.ip_address(gateway)
     last = network.broadcast_address if network.version == 4 else None  # noqa: PLR2004 - IPv6 has none
     if address in {network.network_address, last}:

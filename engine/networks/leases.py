@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from engine.errors import InvalidInput
 from engine.network import addresses, bridge
 from engine.shim.lock import lock_holder
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from engine.records import Network
     from engine.store.network_records import Lease
 
+_DEFAULT = "bridge"
 _STALE_NANOSECONDS = 60 * 10**9
 """What a start may take from the lease to the supervisor's lock."""
 
@@ -56,6 +58,9 @@ def _chosen(
     network: Network, subnet: str, ip_range: str, taken: Mapping[str, str], kept: str, wanted: str
 ) -> str:
     if wanted:
+        if network.name == _DEFAULT:
+            reason = "user specified IP address is supported on user defined networks only"
+            raise InvalidInput("", reason, remedy="make one: tuidock network create --subnet 10.123.0.0/24 …")
         return addresses.wanted_address(wanted, subnet, taken, configured=network.configured)
     if kept or not subnet:
         return kept

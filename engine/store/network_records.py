@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from engine.errors import Conflict, InvalidInput, NotFound
-from engine.records import Network, PortBinding, Record
+from engine.records import Endpoint, Network, PortBinding, Record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _REMEDY = "tuidock network ls lists what is there"
 _NETWORK = msgspec.json.Decoder(Network)
+_ENDPOINTS = msgspec.json.Decoder(tuple[Endpoint, ...])
 _PORTS = msgspec.json.Decoder(tuple[PortBinding, ...])
 
 
@@ -165,6 +166,17 @@ class NetworkRecords:
         if self._database.query("SELECT 1 FROM lease WHERE owner = ? LIMIT 1", (owner,)):
             with self._database.transaction() as connection:
                 connection.execute("DELETE FROM lease WHERE owner = ?", (owner,))
+
+    def attached(self, network: Network) -> tuple[tuple[str, str, Endpoint], ...]:
+        """The id, the name and the end of each container that should run in ``network``, oldest first."""
+        sql = "SELECT id, name, endpoints FROM container WHERE desired = 'running' ORDER BY created"
+        return tuple(
+            (str(container_id), str(name), endpoint)
+            for container_id, name, endpoints in self._database.query(sql)
+            for endpoint in _ENDPOINTS.decode(_bytes(endpoints))
+            # Before networks had several containers' ends, host and none were named alone.
+            if (endpoint.network_id or endpoint.network) in {network.id, network.name}
+        )
 
     def holder(self, binding: PortBinding, is_live: Callable[[str], bool]) -> str | None:
         """The name of the container that publishes the host port of ``binding``; ``is_live`` takes an id."""

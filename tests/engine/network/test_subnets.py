@@ -89,6 +89,10 @@ def test_gateway_is_the_first_host_that_has_no_other_purpose():
     assert made(subnets=("10.5.0.0/24",), auxiliary={"router": "10.5.0.1"}).gateway == "10.5.0.2"
 
 
+def test_gateway_is_of_the_range_as_docker_has_it():
+    assert made(subnets=("10.5.0.0/24",), ip_ranges=("10.5.0.128/25",)).gateway == "10.5.0.128"
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
