@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from engine.options import EventFilter, PruneOptions
     from engine.paths import Paths
     from engine.records import DiskUsage, EngineInfo, Finding, Pruned
+    from engine.registries import Registries
     from engine.volumes import Volumes
 
 
@@ -104,6 +105,12 @@ class Engine:
         from engine.builds import Builds
 
         return Builds(self.paths, self._database, self._launcher, self._journal, lambda: self.networks)
+
+    @cached_property
+    def registries(self) -> Registries:
+        from engine.registries import Registries
+
+        return Registries(self._launcher.work)
 
     @cached_property
     def jobs(self) -> Jobs:

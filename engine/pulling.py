@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 
 from engine.errors import EngineError, InvalidInput, NotFound, RegistryError
-from engine.events import LayerProgress, Message
+from engine.events import LayerProgress, Message, ignore_progress
 from engine.oci import platform as platforms
 from engine.oci import reference as references
 from engine.registry import credentials, settings
 from engine.registry.client import Session
+from engine.registry.credentials import Credentials
 from engine.store.intake import Layers
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ class Pulling:
         return pulled
 
     async def _tags(self, reference: Reference, progress: Progress) -> list[str]:
-        answer = await self._asked(reference, "engine.registry.documents:list_tags", {}, progress)
+        answer = await self._asked(reference, "list_tags", {}, progress)
         return sorted(answer["tags"])
 
     async def _found(
@@ -81,40 +82,14 @@ class Pulling:
             "shown": reference.familiar,
         }
         progress(Message(text=f"{reference.digest or reference.tag}: Pulling from {reference.path}"))
-        answer = await self._asked(reference, "engine.registry.documents:find_image", request, progress)
+        answer = await self._asked(reference, "find_image", request, progress)
         return answer["session"], answer
 
     async def _asked(
         self, reference: Reference, call: str, request: Mapping[str, object], progress: Progress
     ) -> dict[str, Any]:
-        """The answer of the first host that has one: mirrors, then the registry; each over TLS if it can."""
-        environ = os.environ
-        known = credentials.find(reference.domain, reference.path, environ)
-        hosts = settings.endpoints(reference.domain, settings.read_settings(environ), push=False)
-        for endpoint in hosts:
-            for scheme in endpoint.schemes:
-                session = Session(
-                    base=f"{scheme}://{endpoint.host}",
-                    repository=reference.path,
-                    insecure=endpoint.insecure,
-                    credentials=credentials.Credentials() if endpoint.mirror else known,
-                    environ={
-                        key: value
-                        for key, value in environ.items()
-                        if key in _PASSED or key.lower() in _PASSED
-                    },
-                )
-                try:
-                    arguments = {**request, "session": msgspec.to_builtins(session)}
-                    answer: dict[str, Any] = await self._work(call, arguments)
-                except (RegistryError, NotFound) as error:
-                    if not _goes_on(error, endpoint, scheme):
-                        raise
-                    if endpoint.mirror:
-                        progress(Message(text=f"mirror {endpoint.host}: {error}; asking the next"))
-                else:
-                    return answer
-        raise RegistryError(f"{reference.domain}: no host to ask", code="ENDPOINTS", temporary=False)
+        call = f"engine.registry.documents:{call}"
+        return await asked(self._work, reference.domain, reference.path, call, request, progress=progress)
 
     async def _take(
         self,
@@ -154,6 +129,45 @@ class Pulling:
             folder,
         )
         return Pulled(image_id, reference.familiar, found["digest"])
+
+
+async def asked(  # noqa: PLR0913 - whom, what, as whom, and who hears of it
+    work: Work,
+    domain: str,
+    repository: str,
+    call: str,
+    request: Mapping[str, object],
+    *,
+    known: Credentials | None = None,
+    progress: Progress = ignore_progress,
+) -> dict[str, Any]:
+    """What the first host that has an answer says to ``call``: mirrors, then the registry itself.
+
+    Each is asked over TLS, and without where that is allowed. ``known`` is who asks, else what is kept.
+    """
+    environ = os.environ
+    known = credentials.find(domain, repository, environ) if known is None else known
+    for endpoint in settings.endpoints(domain, settings.read_settings(environ), push=not repository):
+        for scheme in endpoint.schemes:
+            session = Session(
+                base=f"{scheme}://{endpoint.host}",
+                repository=repository,
+                insecure=endpoint.insecure,
+                credentials=Credentials() if endpoint.mirror else known,
+                environ=_passed(environ),
+            )
+            try:
+                answer: dict[str, Any] = await work(
+                    call, {**request, "session": msgspec.to_builtins(session)}
+                )
+            except (RegistryError, NotFound) as error:
+                if not _goes_on(error, endpoint, scheme):
+                    raise
+                if endpoint.mirror:
+                    progress(Message(text=f"mirror {endpoint.host}: {error}; asking the next"))
+            else:
+                return answer
+    raise RegistryError(f"{domain}: no host to ask", code="ENDPOINTS", temporary=False)
 
 
 def _passed(environ: Mapping[str, str]) -> dict[str, str]:

@@ -51,6 +51,7 @@ __all__ = [
     "ImportOptions",
     "LoadOptions",
     "LogOptions",
+    "LoginOptions",
     "MountSpec",
     "Options",
     "PortSpec",
@@ -83,6 +84,18 @@ class BootstrapOptions(Options, frozen=True, kw_only=True):
     name: str
     tag: str | None = None
     host_ca: bool = False
+
+
+class LoginOptions(Options, frozen=True, kw_only=True):
+    """Who one is at a registry; ``server`` "" is Docker's."""
+
+    server: str
+    username: str
+    password: str
+
+    def __repr__(self) -> str:
+        """Without the secret."""
+        return f"LoginOptions(server={self.server!r}, username={self.username!r})"
 
 
 class PullOptions(Options, frozen=True, kw_only=True):

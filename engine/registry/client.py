@@ -54,7 +54,9 @@ class Session(msgspec.Struct):
         return f"Session({self.base!r}, {self.repository!r})"
 
 
-class _TokenAnswer(msgspec.Struct):
+class TokenAnswer(msgspec.Struct):
+    """What a token server gives; ``refresh_token`` is an identity token."""
+
     token: str = ""
     access_token: str = ""
     refresh_token: str = ""
@@ -74,13 +76,20 @@ class Client:
 
     def ping(self) -> None:
         """Learn how the registry wants to be asked; RegistryError if it is none."""
-        response = self._patiently("GET", f"{self.session.base}/v2/", {}, None)
+        response = self._patiently("GET", f"{self.session.base}/v2/", {}, None, attempts=2)
         found = challenges(response.headers.get_all("WWW-Authenticate") or ())
         if response.status not in {200, 401}:
             raise _refused(response, self.session)
         response.read(_TOKEN_LIMIT)
         known = (challenge for challenge in found if challenge.scheme in {"bearer", "basic"})
         self.session.challenge = next(known, None)
+
+    def check(self) -> None:
+        """Ask the registry itself with our credentials; RegistryError if it does not take them."""
+        response = self._patiently("GET", f"{self.session.base}/v2/", self._authorisation(""), None)
+        if response.status >= 400:  # noqa: PLR2004 - HTTP's
+            raise _refused(response, self.session)
+        response.refusal()
 
     def send(
         self,
@@ -112,7 +121,9 @@ class Client:
         return response
 
     # -- patience ----------------------------------------------------------------------------------
-    def _patiently(self, method: str, url: str, headers: Mapping[str, str], body: Any) -> Response:
+    def _patiently(
+        self, method: str, url: str, headers: Mapping[str, str], body: Any, attempts: int = retry.ATTEMPTS
+    ) -> Response:
         attempt = 0
         while True:
             attempt += 1
@@ -120,12 +131,12 @@ class Client:
                 response = self._redirected(method, url, headers, body)
                 if not retry.is_temporary(response.status):
                     return response
-                wait = retry.pause(attempt, response.headers.get("Retry-After", ""))
+                wait = retry.pause(attempt, attempts, response.headers.get("Retry-After", ""))
                 if wait is None or not _repeatable(body):
                     return response
                 response.refusal()
             except RegistryError as error:
-                wait = retry.pause(attempt)
+                wait = retry.pause(attempt, attempts)
                 if not error.temporary or wait is None or not _repeatable(body):
                     raise
             time.sleep(wait)
@@ -160,48 +171,47 @@ class Client:
         lifetime = max(answer.expires_in or _SHORTEST_SECONDS, _SHORTEST_SECONDS)
         return Token(answer.token or answer.access_token, time.time() + lifetime - _MARGIN_SECONDS)
 
-    def ask_token(self, challenge: Challenge, scope: str, *, offline: bool = False) -> _TokenAnswer:
+    def ask_token(self, challenge: Challenge, scope: str, *, offline: bool = False) -> TokenAnswer:
         """Ask the token server that ``challenge`` names; ``offline``: for an identity token as well."""
         realm = challenge.parameters.get("realm", "")
         if urllib.parse.urlsplit(realm).scheme not in {"http", "https"}:
-            raise RegistryError(
-                f"{self.session.base}: a challenge without a realm", code="CHALLENGE", temporary=False
-            )
+            reason = f"{self.session.base}: a challenge without a realm"
+            raise RegistryError(reason, code="CHALLENGE", temporary=False)
         wanted = {"service": challenge.parameters.get("service", ""), "scope": scope}
         wanted = {key: value for key, value in wanted.items() if value}
-        credentials = self.session.credentials
-        if credentials.identity_token:
-            form = {
-                **wanted,
-                "grant_type": "refresh_token",
-                "client_id": _CLIENT,
-                "refresh_token": credentials.identity_token,
-            }
-            response = self._patiently(
-                "POST",
-                realm,
-                {"Content-Type": "application/x-www-form-urlencoded"},
-                urllib.parse.urlencode(form).encode(),
-            )
+        if self.session.credentials.identity_token:
+            response = self._refreshed(realm, wanted)
         else:
-            if offline:
-                wanted |= {"offline_token": "true", "client_id": _CLIENT}
-            if credentials.username:
-                wanted["account"] = credentials.username
-            joined = "&" if "?" in realm else "?"
-            headers = _basic(credentials) if credentials.username else {}
-            response = self._patiently("GET", realm + joined + urllib.parse.urlencode(wanted), headers, None)
+            response = self._granted(realm, wanted, offline=offline)
         if response.status >= 400:  # noqa: PLR2004 - HTTP's
             raise _refused(response, self.session)
         try:
-            answer = msgspec.json.decode(response.read(_TOKEN_LIMIT), type=_TokenAnswer)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise RegistryError(
-                f"{_host(realm)}: no token in its answer", code="TOKEN", temporary=False
-            ) from error
+            answer = msgspec.json.decode(response.read(_TOKEN_LIMIT), type=TokenAnswer)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            answer = TokenAnswer()
         if not (answer.token or answer.access_token):
             raise RegistryError(f"{_host(realm)}: no token in its answer", code="TOKEN", temporary=False)
         return answer
+
+    def _granted(self, realm: str, wanted: dict[str, str], *, offline: bool) -> Response:
+        credentials = self.session.credentials
+        if offline:
+            wanted = {**wanted, "offline_token": "true", "client_id": _CLIENT}
+        if credentials.username:
+            wanted = {**wanted, "account": credentials.username}
+        joined = "&" if "?" in realm else "?"
+        headers = _basic(credentials) if credentials.username else {}
+        return self._patiently("GET", realm + joined + urllib.parse.urlencode(wanted), headers, None)
+
+    def _refreshed(self, realm: str, wanted: dict[str, str]) -> Response:
+        form = {
+            **wanted,
+            "grant_type": "refresh_token",
+            "client_id": _CLIENT,
+            "refresh_token": self.session.credentials.identity_token,
+        }
+        headers = {"Content-Type": "application/x-www-form-urlencoded"}
+        return self._patiently("POST", realm, headers, urllib.parse.urlencode(form).encode())
 
 
 def _basic(credentials: Credentials) -> dict[str, str]:

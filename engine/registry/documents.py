@@ -91,7 +91,9 @@ def _document(client: Client, wanted: str, shown: str) -> tuple[str, bytes, str]
         response = client.send("GET", f"manifests/{wanted}", {"Accept": _ACCEPTED})
     except RegistryError as error:
         if error.code in {"MANIFEST_UNKNOWN", "404", "NAME_UNKNOWN"}:
-            raise NotFound("manifest", shown, remedy="check the name and the tag") from error
+            missing = NotFound("manifest", shown, remedy="check the name and the tag")
+            missing.message = f"manifest for {shown} not found: manifest unknown"
+            raise missing from error
         raise
     content = response.read(_LIMIT)
     digest = digests.sha256(content)
@@ -131,11 +133,9 @@ def _chosen(content: bytes, request: Request) -> Descriptor:
         there = ", ".join(
             str(one.platform) for one in index.manifests if one.platform and one.platform.os != "unknown"
         )
-        raise NotFound(
-            "manifest",
-            f"{request.shown}: no matching manifest for {wanted} in the manifest list entries",
-            remedy=f"there is: {there}" if there else "",
-        )
+        missing = NotFound("manifest", request.shown, remedy=f"there is: {there}" if there else "")
+        missing.message = f"no matching manifest for {wanted} in the manifest list entries"
+        raise missing
     return fitting[0]
 
 

@@ -17,13 +17,13 @@ def is_temporary(status: int) -> bool:
     return status in _TEMPORARY
 
 
-def pause(attempt: int, retry_after: str = "") -> float | None:
-    """Seconds to wait before the attempt after ``attempt`` (from 1); None when it is enough.
+def pause(attempt: int, attempts: int = ATTEMPTS, retry_after: str = "") -> float | None:
+    """Seconds to wait after attempt number ``attempt`` of ``attempts`` (from 1); None when it is enough.
 
     ``Retry-After`` (RFC 9110, 10.2.3: seconds, or a date) is kept to; a registry that asks for more than two
     minutes is not waited for.
     """
-    if attempt >= ATTEMPTS:
+    if attempt >= attempts:
         return None
     asked = _asked(retry_after)
     if asked is not None:

@@ -18,10 +18,8 @@ GLOBAL_FLAGS = (
     flags.text("root", "Folder of images, containers and volumes", default="/var/lib/tuidock"),
     flags.switch("version", "Print version information and quit", "v"),
 )
-_REGISTRY_VERBS = frozenset({"pull", "push", "login", "logout", "search"})
-_NO_REGISTRY = (
-    f"no registries yet: images come from '{PROGRAM} image bootstrap', 'load', 'import' and 'build'"
-)
+_REGISTRY_VERBS = frozenset({"push", "search"})
+_NO_REGISTRY = f"not yet: images leave by '{PROGRAM} save'"
 
 
 def main(argv: list[str], paths: Paths, spawner: int | None) -> int:

@@ -1,0 +1,104 @@
+"""Owns the verbs that speak to registries: pull, login, logout."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from engine.options import LoginOptions, PullOptions
+from tuidock.cli import diagnostics, output
+from tuidock.cli.command import Command, Invocation
+from tuidock.cli.flags import switch, text
+from tuidock.cli.progress import reporting
+
+if TYPE_CHECKING:
+    from engine.engine import Engine
+
+_STDIN = 0
+_SECRET_LIMIT = 1 << 16
+
+
+async def _pull(engine: Engine, invocation: Invocation) -> int:
+    quiet = invocation.switch("quiet")
+    options = PullOptions(
+        reference=invocation.arguments[0],
+        all_tags=invocation.switch("all-tags"),
+        platform=invocation.filled("platform"),
+    )
+    async with reporting("quiet" if quiet else "auto") as progress:
+        pulled = await engine.images.pull(options, progress)
+    for one in pulled:
+        output.lines([one.name] if quiet else [f"Digest: {one.digest}", one.name])
+    return 0
+
+
+async def _login(engine: Engine, invocation: Invocation) -> int:
+    server = next(iter(invocation.arguments), "")
+    username, password = invocation.text("username"), invocation.text("password")
+    from_stdin = invocation.switch("password-stdin")
+    if password and from_stdin:
+        return diagnostics.problem("--password and --password-stdin are mutually exclusive")
+    if from_stdin and not username:
+        return diagnostics.problem("Must provide --username with --password-stdin")
+    if password:
+        diagnostics.warn("Using --password via the CLI is insecure. Use --password-stdin.")
+    if from_stdin:
+        password = os.read(_STDIN, _SECRET_LIMIT).decode().removesuffix("\n").removesuffix("\r")
+    if not password:
+        if not os.isatty(_STDIN):
+            return diagnostics.problem("Cannot perform an interactive login from a non TTY device")
+        username, password = await _asked(engine, server, username)
+    if not username or not password:
+        return diagnostics.problem("username and password are required")
+    where = await engine.registries.login(LoginOptions(server=server, username=username, password=password))
+    if not where.startswith("docker-credential-"):
+        diagnostics.warn(f"Your credentials are stored unencrypted in '{where}'.")
+    output.line("Login Succeeded")
+    return 0
+
+
+async def _asked(engine: Engine, server: str, username: str) -> tuple[str, str]:
+    """What the user types; the name is offered as it is known."""
+    import getpass
+
+    if not username:
+        known = await engine.registries.username(server)
+        sys.stderr.write(f"Username ({known}): " if known else "Username: ")
+        sys.stderr.flush()
+        username = sys.stdin.readline().strip() or known
+    return username, getpass.getpass("Password: ")
+
+
+async def _logout(engine: Engine, invocation: Invocation) -> int:
+    server = next(iter(invocation.arguments), "")
+    shown = server or "docker.io"
+    if not await engine.registries.logout(server):
+        output.line(f"Not logged in to {shown}")
+        return 0
+    output.line(f"Removing login credentials for {shown}")
+    return 0
+
+
+PULL = Command(
+    usage="[OPTIONS] NAME[:TAG|@DIGEST]",
+    run=_pull,
+    flags=(
+        switch("all-tags", "Download all tagged images in the repository", "a"),
+        text("platform", "Set platform if server is multi-platform capable"),
+        switch("quiet", "Suppress verbose output", "q"),
+    ),
+    fewest=1,
+    most=1,
+)
+LOGIN = Command(
+    usage="[OPTIONS] [SERVER]",
+    run=_login,
+    flags=(
+        text("password", "Password", "p"),
+        switch("password-stdin", "Take the password from stdin"),
+        text("username", "Username", "u"),
+    ),
+    most=1,
+)
+LOGOUT = Command(usage="[SERVER]", run=_logout, most=1)
