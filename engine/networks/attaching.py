@@ -15,8 +15,10 @@ from engine.errors import Conflict, InvalidInput
 from engine.network import bridge, resolver
 from engine.network.plan import endpoints
 from engine.network.plan.endpoints import SUBINTERFACES, Place, endpoint_plan
+from engine.network.plan.published import port_entries
 from engine.network.ports import bind_ports
 from engine.networks.creation import add_built_in, to_network
+from engine.networks.leases import is_live
 from engine.networks.naming import naming, wishes_of
 from engine.networks.placing import Wished, looked_up, members, placed
 from engine.records import Container, Endpoint, PortBinding
@@ -55,7 +57,9 @@ def published(parts: Parts, ports: tuple[PortSpec, ...], wished: Iterable[Wished
     """The host ports, final; none where no network leads out through a bridge. NetworkFailure: taken."""
     if not ports or not any(_publishes(one) for one in wished):
         return ()
-    return bind_ports(ports, lambda port: parts.records.holder(port, bridge.is_plugged))
+    return bind_ports(
+        ports, lambda port: parts.records.holder(port, lambda owner: is_live(parts, owner)), parts.claims
+    )
 
 
 def attachment(
@@ -68,7 +72,8 @@ def attachment(
 ) -> Attachment:
     """All that the container has in its networks, with the bundle's whole ``network``."""
     told = naming(parts, request, members(places, wished))
-    if endpoints.published_end(places) is None:
+    addresses = endpoints.published_addresses(places)
+    if not any(addresses):
         bindings = ()
     ends = tuple(place.endpoint for place in places)
     made = endpoint_plan(request.owner, places, bindings)
@@ -77,7 +82,11 @@ def attachment(
         ports=bindings,
         hosts=told.hosts,
         resolv_conf=told.resolv_conf,
-        bundle={**_bundle(parts, made, bindings), "names": told.names, **facts(ends, bindings)},
+        bundle={
+            **_bundle(parts, made, port_entries(bindings, *addresses)),
+            "names": told.names,
+            **facts(ends, bindings),
+        },
         warnings=warnings,
     )
 
@@ -113,7 +122,7 @@ def _alone(parts: Parts, request: AttachmentRequest, wishes: tuple[EndpointOptio
             endpoints=(end,),
             hosts=told.hosts,
             resolv_conf=told.resolv_conf,
-            bundle={**_bundle(parts, endpoint_plan(request.owner, ()), ()), **facts((end,), ())},
+            bundle={**_bundle(parts, endpoint_plan(request.owner, ()), []), **facts((end,), ())},
         )
     warning = "published ports are discarded when using host network mode"
     return Attachment(
@@ -125,15 +134,12 @@ def _alone(parts: Parts, request: AttachmentRequest, wishes: tuple[EndpointOptio
     )
 
 
-def _bundle(parts: Parts, made: EndpointPlan, bindings: tuple[PortBinding, ...]) -> dict[str, Any]:
+def _bundle(parts: Parts, made: EndpointPlan, ports: list[dict[str, Any]]) -> dict[str, Any]:
     return {
         "host": items(parts, made.host),
         "container": items(parts, made.container),
         "teardown": items(parts, made.teardown),
-        "ports": [
-            {"host_ip": port.host_ip, "host_port": port.host_port, "protocol": port.protocol}
-            for port in bindings
-        ],
+        "ports": ports,
     }
 
 

@@ -29,7 +29,7 @@ def change(
     before = standing(parts, present, wished)
     try:
         after, warnings = placed(parts, request, wished, tuple(place.endpoint for place in before))
-        out = endpoints.published_end(after) is not None
+        out = any(endpoints.published_addresses(after))
         bindings = (ports or published(parts, request.ports, wished)) if out else ()
         whole = attachment(parts, request, wished, after, bindings, warnings)
     except BaseException:

@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 from engine.events import Event
+from engine.network.ports import PortClaims
 from engine.network.template import Templates
 from engine.store.network_records import NetworkRecords
 
@@ -22,6 +23,7 @@ class Parts:
     def __init__(self, paths: Paths, database: Database, journal: Journal) -> None:
         self.paths = paths
         self.records = NetworkRecords(database)
+        self.claims = PortClaims()
         self.templates = Templates(paths.network_templates)
         self._journal = journal
 

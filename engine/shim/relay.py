@@ -93,8 +93,8 @@ class Relay:
                 busy = now
             elif now - busy >= self._idle:
                 break
-        for listener in (*self._doors, *self._wells):
-            self.close(listener.sock)
+        for sock in (*(door.sock for door in self._doors), *(well.sock for well in self._wells)):
+            self.close(sock)
         self._epoll.close()
 
     def watch(self, descriptor: int, mask: int, handler: Callable[[int], None]) -> None:

@@ -14,6 +14,7 @@ from engine.network.plan.operations import (
     AddDefaultRoute,
     AddRoute,
     AddSubinterface,
+    AddTable,
     AddVeth,
     DeleteLink,
     DeleteTable,
@@ -73,14 +74,13 @@ def endpoint_plan(
     owner_id: str, places: tuple[Place, ...], ports: tuple[PortBinding, ...] = ()
 ) -> EndpointPlan:
     """All ends of a container that starts; without any only its loopback; every host port is final."""
-    table, published = container_table(owner_id), published_end(places)
     gateways = [route_of(place, family, replace=False) for family, place in _gateways(places)]
-    opened = published_plan(table, published.endpoint.address, ports) if ports and published else ()
+    opened = _opened(owner_id, places, ports)
     return EndpointPlan(
         host=(*_each(_host_end(owner_id, place) for place in places), *opened),
         container=(SetUp("lo"), *_each(map(_container_end, places)), *gateways),
         teardown=(
-            *((DeleteTable(table),) if opened else ()),
+            *(DeleteTable(table.name, table.family) for table in _tables(opened)),
             *(Unplug(host_name(owner_id, place)) for place in places if _is_plugged(place)),
         ),
     )
@@ -126,10 +126,13 @@ def gateway_place(places: Iterable[Place], family: int) -> Place | None:
     return min(able, key=lambda place: (-place.priority, place.network.name), default=None)
 
 
-def published_end(places: Iterable[Place]) -> Place | None:
-    """The end that published ports lead to: the one with the default route, if that is a bridge's."""
-    place = gateway_place(places, 4)
-    return place if place is not None and _is_plugged(place) else None
+def published_addresses(places: tuple[Place, ...]) -> tuple[str, str]:
+    """What published ports lead to, IPv4 and IPv6: where the default route is, if that is a bridge's."""
+    four, six = gateway_place(places, 4), gateway_place(places, 6)
+    return (
+        four.endpoint.address if four is not None and _is_plugged(four) else "",
+        six.endpoint.address6 if six is not None and _is_plugged(six) else "",
+    )
 
 
 def route_of(place: Place, family: int, *, replace: bool) -> Operation:
@@ -219,16 +222,24 @@ _Published = tuple[tuple[Place, ...], tuple["PortBinding", ...]]
 
 
 def _republished(owner_id: str, before: _Published, after: _Published) -> Operations:
-    """The container's table for its new address; nothing if that is the old one."""
-    table = container_table(owner_id)
-    (old_places, old_ports), (places, ports) = before, after
-    was, will = published_end(old_places) if old_ports else None, published_end(places) if ports else None
-    if will is None:
-        return (DeleteTable(table),) if was is not None else ()
-    if was is not None and (_key(was), old_ports) == (_key(will), ports):
+    """The container's tables for its new addresses and ports; nothing if those are the old ones."""
+    old, new = _opened(owner_id, *before), _opened(owner_id, *after)
+    if old == new:
         return ()
-    opened = published_plan(table, will.endpoint.address, ports)
-    return (ReplaceTable(table), *opened[1:])
+    kept = {table.family for table in _tables(new)}
+    return (
+        *(DeleteTable(table.name, table.family) for table in _tables(old) if table.family not in kept),
+        *(ReplaceTable(one.name, one.family) if isinstance(one, AddTable) else one for one in new),
+    )
+
+
+def _opened(owner_id: str, places: tuple[Place, ...], ports: tuple[PortBinding, ...]) -> Operations:
+    address, address6 = published_addresses(places) if ports else ("", "")
+    return published_plan(container_table(owner_id), address, ports, address6)
+
+
+def _tables(opened: Operations) -> list[AddTable]:
+    return [operation for operation in opened if isinstance(operation, AddTable)]
 
 
 def _is_plugged(place: Place) -> bool:
