@@ -35,9 +35,19 @@ def test_a_command_killed_by_a_signal_is_128_and_more(tuidock):
 
 
 def test_an_unknown_image_is_125_with_a_hint(tuidock):
-    run = tuidock("run", "--rm", "nosuch")
+    run = tuidock("run", "--rm", "--pull", "never", "nosuch")
     assert run.returncode == 125
     assert run.stderr.startswith("tuidock: Unable to find image 'nosuch:latest' locally\nhint: ")
+
+
+def test_an_unknown_image_is_asked_of_its_registry(tuidock):
+    run = tuidock("run", "--rm", "127.0.0.1:1/nosuch")
+    assert run.returncode == 125
+    assert run.stderr.startswith(
+        "Unable to find image '127.0.0.1:1/nosuch:latest' locally\n"
+        "tuidock: cannot reach 127.0.0.1:1: Connection refused\n"
+    )
+    assert "image bootstrap" in run.stderr
 
 
 def test_input_from_a_pipe_reaches_the_container_and_ends(tuidock):

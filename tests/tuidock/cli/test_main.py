@@ -149,6 +149,6 @@ def test_an_argument_that_is_no_text_is_refused(run):
     assert (code, err) == (125, "tuidock: argument '\\udcff' is not valid UTF-8\n")
 
 
-@pytest.mark.parametrize("argv", [("pull", "busybox"), ("image", "push", "x")])
-def test_registry_verbs_say_where_images_come_from(run, argv):
-    assert "hint: no registries yet: images come from" in run(*argv)[2]
+@pytest.mark.parametrize("argv", [("search", "busybox"), ("image", "push", "x")])
+def test_verbs_of_registries_that_there_are_not_yet_say_what_there_is(run, argv):
+    assert "hint: not yet: images leave by" in run(*argv)[2]

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from engine.errors import EngineError, InvalidInput, NotFound
+from engine.errors import EngineError, InvalidInput, NotFound, RegistryError
 from engine.events import Warned
 from engine.options import AttachOptions, CreateOptions, PullOptions, RemoveContainerOptions
 from tuidock.cli import diagnostics, output, terminal
 from tuidock.cli.attachment import Attachment, attend, check_terminal
-from tuidock.cli.command import Command, Invocation, SpecError
+from tuidock.cli.command import PROGRAM, Command, Invocation, SpecError
 from tuidock.cli.commands.attached import DETACH_KEYS
 from tuidock.cli.container_options import CONTAINER_FLAGS, create_options
 from tuidock.cli.flags import many, switch, text
@@ -182,7 +182,11 @@ async def _create_or_pull(engine: Engine, options: CreateOptions, pull: str, pro
         if pull != "missing" or error.kind != "image":
             raise
     diagnostics.line(f"Unable to find image '{options.image}' locally")
-    await engine.images.pull(wanted, progress)
+    try:
+        await engine.images.pull(wanted, progress)
+    except RegistryError as error:
+        error.remedy = f"{error.remedy}; or make the image here: {PROGRAM} image bootstrap, build, load"
+        raise
     return await engine.containers.create(options, progress)
 
 
