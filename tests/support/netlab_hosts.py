@@ -107,7 +107,7 @@ class ContainerHost(Host):
     def __init__(self, netns: str, address: str, address6: str, folder: str) -> None:
         super().__init__(netns, address, address6)
         self.paths = Paths(root=f"{folder}/root", run=f"{folder}/run")
-        os.makedirs(f"{folder}/sys")
+        os.makedirs(f"{folder}/sys", exist_ok=True)
         command = ["unshare", "--net", "--mount", "--propagation", "private"]
         self._holder = subprocess.Popen(
             [*command, "sh", "-euc", _OWN_SYS, "host", f"{folder}/sys"], stdout=subprocess.PIPE, text=True
@@ -176,6 +176,7 @@ class Hosts:
     """``engine`` runs the containers, ``client`` is beside it, ``far`` on its second network."""
 
     def __init__(self, folder: str) -> None:
+        self._servers: list[subprocess.Popen[bytes]] = []
         mark = f"td{secrets.token_hex(3)}"
         self.engine = ContainerHost(f"{mark}engine", NEAR.format(1), NEAR6.format(1), folder)
         self.client = Host(f"{mark}client", NEAR.format(2), NEAR6.format(2))
@@ -194,6 +195,10 @@ class Hosts:
         for name in ("ipv4.ip_forward", "ipv6.conf.all.forwarding"):
             self.engine.run("sysctl", "-q", "-w", f"net.{name}=0")
 
+    def serve(self, host: Host, *command: str) -> None:
+        """A server on one of the hosts, until the end."""
+        self._servers.append(subprocess.Popen(host.argv(*command)))
+
     def part(self) -> None:
         """The cable between the client and the container host is cut."""
         self.client.ip("link", "set", "up0", "down")
@@ -204,6 +209,9 @@ class Hosts:
         self.client.ip("addr", "replace", f"{self.client.address6}/64", "dev", "up0", "nodad")
 
     def close(self) -> None:
+        for server in self._servers:
+            server.kill()
+            server.wait()
         for host in (self.engine, self.client, self.far):
             run("ip", "netns", "del", host.netns)
         self.engine.close()
