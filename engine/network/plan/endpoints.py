@@ -173,7 +173,7 @@ def _host_end(owner_id: str, place: Place) -> Operations:
     if _is_plugged(place):
         name = host_name(owner_id, place)
         veth = AddVeth(name, network.bridge, endpoint.mac_address, place.mtu, endpoint.interface)
-        return (veth, SetPort(name, not bridge_options(network.options).icc))
+        return (veth, SetPort(name, not bridge_options(network.options, internal=network.internal).icc))
     wanted = subinterface_options(network.driver, network.options)
     return (
         AddSubinterface(
