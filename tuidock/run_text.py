@@ -102,11 +102,13 @@ def _port(word: str) -> PortSpec:
     head, _, container = rest.rpartition(":")
     host_ip, _, host = head.rpartition(":")
     protocol = protocol or "tcp"
-    if protocol not in {"tcp", "udp"}:
-        raise InvalidInput("ports", f"{word!r}: the protocol is tcp or udp")
+    if protocol not in {"tcp", "udp", "sctp"}:
+        raise InvalidInput("ports", f"{word!r}: the protocol is tcp, udp or sctp")
+    host, _, last = host.partition("-")
     return PortSpec(
         container_port=_port_number(word, container, least=1),
         host_port=_port_number(word, host or "0", least=0),
+        host_port_end=_port_number(word, last, least=1) if last else 0,
         host_ip=host_ip.strip("[]"),
         protocol=protocol,
     )
@@ -120,7 +122,8 @@ def _port_number(word: str, text: str, *, least: int) -> int:
 
 def _port_text(port: PortSpec) -> str:
     host = f"[{port.host_ip}]:" if ":" in port.host_ip else f"{port.host_ip}:" if port.host_ip else ""
-    middle = f"{port.host_port}:" if port.host_port else ":" if host else ""
+    span = f"-{port.host_port_end}" if port.host_port_end else ""
+    middle = f"{port.host_port}{span}:" if port.host_port else ":" if host else ""
     return f"{host}{middle}{port.container_port}{'' if port.protocol == 'tcp' else f'/{port.protocol}'}"
 
 

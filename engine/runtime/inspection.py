@@ -12,7 +12,7 @@ import msgspec
 from engine.oci.instant import to_rfc3339
 from engine.runtime.log_config import NONE, log_driver
 from engine.runtime.namespace_inspection import shown_namespaces
-from engine.runtime.network_inspection import shown_network_settings
+from engine.runtime.network_inspection import shown_links, shown_network_settings
 from engine.runtime.resource_inspection import shown_resources
 
 if TYPE_CHECKING:
@@ -138,6 +138,7 @@ def _host_config(container: Container) -> dict[str, Any]:
         "ContainerIDFile": "",
         "LogConfig": {"Type": log_driver(options), "Config": options.log_opts},
         "NetworkMode": options.network,
+        "Links": shown_links(container),
         "PortBindings": _port_bindings(container),
         "RestartPolicy": {
             "Name": options.restart.name,
@@ -198,7 +199,9 @@ def _port_bindings(container: Container) -> dict[str, list[dict[str, str]]]:
     shown: dict[str, list[dict[str, str]]] = {}
     for spec in container.options.ports:
         bindings = shown.setdefault(f"{spec.container_port}/{spec.protocol}", [])
-        bindings.append({"HostIp": spec.host_ip, "HostPort": str(spec.host_port) if spec.host_port else ""})
+        span = f"-{spec.host_port_end}" if spec.host_port_end > spec.host_port else ""
+        host_port = f"{spec.host_port}{span}" if spec.host_port else ""
+        bindings.append({"HostIp": spec.host_ip, "HostPort": host_port})
     return shown
 
 

@@ -281,7 +281,7 @@ def test_events_of_the_past_are_told_in_dockers_words(tuidock):
 def test_a_published_port_is_shown(tuidock):
     tuidock.ok("run", "-d", "-p", "127.0.0.1:0:80", "--name", "box", "busybox", "sleep", "1000")
     assert tuidock.ok("port", "box", "80").startswith("127.0.0.1:")
-    assert tuidock("port", "box", "81").stderr == "tuidock: no public port '81/tcp' published for box\n"
+    assert tuidock("port", "box", "81").stderr == "tuidock: No public port '81' published for box\n"
 
 
 def test_a_list_imports_nothing_heavy(tuidock):

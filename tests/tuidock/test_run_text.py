@@ -59,7 +59,7 @@ def test_an_interactive_run_has_a_terminal_and_its_input():
         (RunFields(image="x", ports="http"), "ports"),
         (RunFields(image="x", ports="80:0"), "ports"),
         (RunFields(image="x", ports="80:70000"), "ports"),
-        (RunFields(image="x", ports="80:80/sctp"), "ports"),
+        (RunFields(image="x", ports="80:80/icmp"), "ports"),
         (RunFields(image="x", env="LANG"), "env"),
         (RunFields(image="x", volumes="/srv"), "volumes"),
         (RunFields(image="x", volumes="/srv:data"), "volumes"),
@@ -78,6 +78,7 @@ def test_a_field_that_cannot_be_read_is_named(fields: RunFields, subject: str):
         (RunFields(image="busybox"), "tuidock run -d busybox"),
         (RunFields(image="busybox", interactive=True, remove=True), "tuidock run -it --rm busybox"),
         (RunFields(image="b", ports="127.0.0.1:8080:80 7"), "tuidock run -d -p 127.0.0.1:8080:80 -p 7 b"),
+        (RunFields(image="b", ports="8000-8010:80/sctp"), "tuidock run -d -p 8000-8010:80/sctp b"),
         (RunFields(image="b", env="A='x y'"), "tuidock run -d -e 'A=x y' b"),
         (RunFields(image="b", volumes="/a:/b:ro"), "tuidock run -d -v /a:/b:ro b"),
         (

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from engine.oci.config import ContainerConfig
-from engine.options import CreateOptions, MountSpec
+from engine.options import CreateOptions, MountSpec, PortSpec
 from engine.paths import Paths
 from engine.records import Container
 from engine.runtime.inspection import inspect_container
@@ -36,3 +36,10 @@ def test_an_anonymous_volume_is_among_the_images_own():
 def test_init_is_there_only_where_it_was_asked_for():
     assert shown(init=True)["HostConfig"]["Init"] is True
     assert "Init" not in shown()["HostConfig"]
+
+
+def test_a_range_of_host_ports_is_shown_as_it_was_asked_for():
+    asked = (PortSpec(container_port=80, host_port=8000, host_port_end=8010, host_ip="::1"),)
+    assert shown(ports=asked)["HostConfig"]["PortBindings"] == {
+        "80/tcp": [{"HostIp": "::1", "HostPort": "8000-8010"}]
+    }

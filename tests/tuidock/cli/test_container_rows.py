@@ -79,6 +79,11 @@ def test_equal_ports_in_a_row_are_joined():
     assert ports(_container(ports=bindings)) == "127.0.0.1:80-82->80-82/tcp"
 
 
+def test_both_families_show_each_with_its_address():
+    bindings = tuple(PortBinding(container_port=80, host_port=8080, host_ip=ip) for ip in ("0.0.0.0", "::"))
+    assert ports(_container(ports=bindings)) == "0.0.0.0:8080->80/tcp, [::]:8080->80/tcp"
+
+
 def test_exposed_ports_show_without_an_address():
     config = ContainerConfig(exposed_ports={"80/tcp": {}, "53/udp": {}})
     assert ports(_container(config=config)) == "53/udp, 80/tcp"

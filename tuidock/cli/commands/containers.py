@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from tuidock.cli import container_rows, diagnostics, listing, output
 from tuidock.cli.command import Command, Invocation
 from tuidock.cli.flags import many, number, switch, text
 from tuidock.cli.specs import scalars
+from tuidock.cli.specs.ports import port_number
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -66,17 +68,25 @@ async def _port(engine: Engine, invocation: Invocation) -> int:
     name, *wanted = invocation.arguments
     container = await engine.containers.get(name)
     bound = [port for port in container.ports if port.host_port]
-    if not wanted:
-        output.lines([f"{port.container_port}/{port.protocol} -> {_address(port)}" for port in bound])
+    if not (wanted and wanted[0]):
+        lines = [f"{port.container_port}/{port.protocol} -> {_address(port)}" for port in bound]
+        output.lines(sorted(lines, key=_natural))
         return 0
     private, _, protocol = wanted[0].partition("/")
-    found = [
-        port for port in bound if (str(port.container_port), port.protocol) == (private, protocol or "tcp")
-    ]
+    try:
+        number = port_number(private)
+    except ValueError as error:
+        return diagnostics.problem(f"invalid port ({private}): {error}")
+    found = [port for port in bound if (port.container_port, port.protocol) == (number, protocol or "tcp")]
     if not found:
-        return diagnostics.problem(f"no public port '{private}/{protocol or 'tcp'}' published for {name}")
-    output.lines([_address(port) for port in found])
+        return diagnostics.problem(f"No public port '{wanted[0]}' published for {name}")
+    output.lines(sorted(map(_address, found), key=_natural))
     return 0
+
+
+def _natural(line: str) -> list[tuple[int, str]]:
+    """Numbers count as numbers: 80 before 443, which are words of one text."""
+    return [(int(word), "") if word.isdigit() else (-1, word) for word in re.split(r"(\d+)", line)]
 
 
 def _address(port: PortBinding) -> str:

@@ -54,11 +54,20 @@ def parse_range(text: str) -> tuple[int, int]:
     if not text:
         raise ValueError("empty string specified for ports")
     low, *high = text.split("-")  # as Docker: what follows a third is not looked at
-    first = _port(low)
-    last = _port(high[0]) if high else first
+    first = port_number(low)
+    last = port_number(high[0]) if high else first
     if last < first:
         raise ValueError(f"invalid range specified for port: {text}")
     return first, last
+
+
+def port_number(text: str) -> int:
+    """A number of 16 bits; ValueError with Go's reason."""
+    if not (text.isascii() and text.isdigit()):
+        raise ValueError(f'strconv.ParseUint: parsing "{text}": invalid syntax')
+    if int(text) > _LAST_PORT:
+        raise ValueError(f'strconv.ParseUint: parsing "{text}": value out of range')
+    return int(text)
 
 
 def _spec(
@@ -124,11 +133,3 @@ def _range(text: str, what: str) -> tuple[int, int]:
         return parse_range(text)
     except ValueError:
         raise ValueError(f"invalid {what}: {text}") from None
-
-
-def _port(text: str) -> int:
-    if not (text.isascii() and text.isdigit()):
-        raise ValueError(f'strconv.ParseUint: parsing "{text}": invalid syntax')
-    if int(text) > _LAST_PORT:
-        raise ValueError(f'strconv.ParseUint: parsing "{text}": value out of range')
-    return int(text)
