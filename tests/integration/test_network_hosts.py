@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.netlab_hosts import FAR, NEAR, Hosts, until
+from tests.support.netlab_hosts import FAR, FAR6, NEAR, NEAR6, Hosts, until
 from tests.support.netlab_servers import ECHO, IMAGE, REDIS, WEB, make_archive
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.root
 
 HERE, THERE = NEAR.format(1), FAR.format(1)
+HERE6, THERE6 = NEAR6.format(1), FAR6.format(1)
 """The container host's addresses, on its two networks."""
 
 
@@ -30,6 +31,7 @@ def hosts() -> Iterator[Hosts]:
         made = Hosts(folder)
         try:
             made.engine.tuidock("import", archive, IMAGE)
+            made.engine.tuidock("run", "--rm", IMAGE, "true")  # the default bridge stays from then on
             yield made
             made.engine.remove_all()
             assert made.engine.processes() == []
@@ -42,12 +44,15 @@ def hosts() -> Iterator[Hosts]:
 @pytest.fixture(scope="module")
 def standing(hosts: Hosts) -> Hosts:
     """The hosts with the servers that stay: ``web`` on 8080, ``redis`` on 6379, ``echo`` on 7."""
+    hosts.engine.tuidock("network", "create", "--ipv6", "dual")
     for name, ports, command in (
         ("web", "8080:80", WEB),
         ("redis", "6379:6379", REDIS),
         ("echo", "7:7/udp", ECHO),
     ):
-        hosts.engine.tuidock("run", "-d", "--name", name, "-h", name, "-p", ports, IMAGE, *command)
+        hosts.engine.tuidock(
+            "run", "-d", "--name", name, "-h", name, "--network", "dual", "-p", ports, IMAGE, *command
+        )
     return hosts
 
 
@@ -73,15 +78,22 @@ def passing(hosts: Hosts) -> Iterator[Hosts]:
         ("engine", HERE),
         ("engine", THERE),
         ("engine", "127.0.0.1"),
+        ("client", HERE6),
+        ("far", THERE6),
+        ("far", HERE6),
+        ("engine", HERE6),
+        ("engine", THERE6),
+        ("engine", "::1"),
     ],
 )
 def test_a_published_page_is_had(standing: Hosts, who: str, address: str) -> None:
     assert getattr(standing, who).get(address).startswith("web ")
 
 
-@pytest.mark.parametrize(("who", "address"), [("client", NEAR.format(2)), ("far", FAR.format(2))])
-def test_the_server_sees_its_client(standing: Hosts, who: str, address: str) -> None:
-    assert getattr(standing, who).get(HERE) == f"web {address}"
+@pytest.mark.parametrize("who", ["client", "far"])
+def test_the_server_sees_its_client(standing: Hosts, who: str) -> None:
+    asking = getattr(standing, who)
+    assert (asking.get(HERE), asking.get(HERE6)) == (f"web {asking.address}", f"web {asking.address6}")
 
 
 def test_the_server_s_log_names_its_client(standing: Hosts) -> None:
@@ -89,21 +101,24 @@ def test_the_server_s_log_names_its_client(standing: Hosts) -> None:
     until(lambda: f"\n{NEAR.format(2)} - - " in f"\n{standing.engine.tuidock('logs', 'web')}")
 
 
+@pytest.mark.parametrize("address", [HERE, HERE6])
 @pytest.mark.parametrize("who", ["client", "far", "engine"])
-def test_a_datagram_comes_back(standing: Hosts, who: str) -> None:
-    assert getattr(standing, who).echo(HERE, 7, "round trip") == "round trip"
+def test_a_datagram_comes_back(standing: Hosts, who: str, address: str) -> None:
+    assert getattr(standing, who).echo(address, 7, "round trip") == "round trip"
 
 
+@pytest.mark.parametrize("address", [HERE, f"[{HERE6}]"])
 def test_a_container_on_another_network_reaches_the_port_by_the_host_s_address(
-    standing: Hosts, passing: Hosts
+    standing: Hosts, passing: Hosts, address: str
 ) -> None:
-    passing.engine.tuidock("network", "create", "other")
-    asked = ("wget", "-q", "-O", "-", f"http://{HERE}:8080/")
+    passing.engine.tuidock("network", "create", "--ipv6", "other")
+    asked = ("wget", "-q", "-O", "-", f"http://{address}:8080/")
     assert standing.engine.tuidock("run", "--rm", "--network", "other", IMAGE, *asked).startswith("web ")
 
 
-def test_a_container_reaches_its_own_port_by_the_host_s_address(standing: Hosts) -> None:
-    asked = ("wget", "-q", "-O", "-", f"http://{HERE}:8080/")
+@pytest.mark.parametrize("address", [HERE, f"[{HERE6}]"])
+def test_a_container_reaches_its_own_port_by_the_host_s_address(standing: Hosts, address: str) -> None:
+    asked = ("wget", "-q", "-O", "-", f"http://{address}:8080/")
     assert standing.engine.tuidock("exec", "web", *asked).startswith("web ")
 
 
@@ -115,8 +130,9 @@ def test_a_connection_stays_while_other_containers_come_and_go(standing: Hosts) 
             assert redis.say("INCR come-and-go") == f":{turn}"
 
 
-def test_a_connection_outlives_a_partition(standing: Hosts) -> None:
-    with standing.client.talk(HERE, 6379) as redis:
+@pytest.mark.parametrize("address", [HERE, HERE6])
+def test_a_connection_outlives_a_partition(standing: Hosts, address: str) -> None:
+    with standing.client.talk(address, 6379) as redis:
         redis.say("SET parted 1")
         standing.part()
         redis.write("INCR parted")
@@ -130,6 +146,14 @@ def test_a_page_is_had_again_after_a_partition(standing: Hosts) -> None:
         standing.client.get(HERE, patience=0.2)
     standing.rejoin()
     assert standing.client.get(HERE).startswith("web ")
+
+
+@pytest.mark.parametrize("address", [HERE, HERE6])
+def test_rules_that_a_reload_of_the_firewall_drops_are_there_again(standing: Hosts, address: str) -> None:
+    seen = f"web {standing.client.address6 if ':' in address else standing.client.address}"
+    standing.engine.nft("flush", "ruleset")
+    # until then the supervisor's own listener answers, to which every client is the host
+    until(lambda: standing.client.get(address) == seen)
 
 
 def test_a_range_of_ports_is_published(passing: Hosts) -> None:
