@@ -181,7 +181,8 @@ async def _create_or_pull(engine: Engine, options: CreateOptions, pull: str, pro
     except NotFound as error:
         if pull != "missing" or error.kind != "image":
             raise
-    diagnostics.line(f"Unable to find image '{options.image}' locally")
+        missing = error
+    diagnostics.line(f"Unable to find image '{missing.name}' locally")
     try:
         await engine.images.pull(wanted, progress)
     except RegistryError as error:
