@@ -15,7 +15,7 @@ from engine.shim.lock import lock_holder
 
 TYPE_CHECKING = False  # importing typing would cost every container half a megabyte
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
 _SETTLED = 20_000_000
 """Nanoseconds after which a folder's time tells one change from the next: a tick of the clock takes 10 ms."""
@@ -173,7 +173,7 @@ class Names:
             return False
 
 
-def remove_entries(networks: list[dict]) -> None:  # type: ignore[type-arg]  # JSON
+def remove_entries(networks: Iterable[dict]) -> None:  # type: ignore[type-arg]  # JSON
     """Remove the files of a container that is gone, or out of ``networks``; they may be gone."""
     for network in networks:
         if network["entry"]:

@@ -12,6 +12,7 @@ from time import time_ns
 
 from engine.shim import cgroup, firewall, json_text, netlink_send, signals, state, worker
 from engine.shim.lock import take_lock_of_dead
+from engine.shim.names import remove_entries
 
 _DIED, _KILLED = 255, 137
 _SECONDS = 10
@@ -63,6 +64,7 @@ def _bury(bundle: dict) -> list[str]:  # type: ignore[type-arg]
     left = cgroup.destroy(groups)
     network = bundle.get("network") or {}
     netlink_send.send_all(network.get("teardown", []))
+    remove_entries((network.get("names") or {}).get("networks", ()))
     firewall.leave(network.get("firewall"))
     if not recorded and facts:
         facts.update(status="exited", pid=0, pid_start_time=0, error="supervisor died")

@@ -1,6 +1,6 @@
-"""Asks 127.0.0.11 in the network namespace that it is started in, and prints what came as JSON.
+"""Asks a name server in the network namespace that it is started in, and prints what came as JSON.
 
-Each argument is NAME, NAME/KIND (a number) or NAME/KIND/tcp; each gives [rcode, truncated, addresses or names].
+The first argument is the server's address. Each other argument is NAME, NAME/KIND (a number) or NAME/KIND/tcp; each gives [rcode, truncated, addresses or names].
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ import subprocess
 import sys
 from typing import Any
 
-SERVER = ("127.0.0.11", 53)
+RESOLVER = "127.0.0.11"
 _TIMEOUT = 10
 
 
-def ask(pid: int, *questions: str) -> list[Any]:
+def ask(pid: int, *questions: str, server: str = RESOLVER) -> list[Any]:
     """What the processes in the namespace of ``pid`` are answered."""
-    command = ["nsenter", f"--net=/proc/{pid}/ns/net", sys.executable, "-S", __file__, *questions]
+    command = ["nsenter", f"--net=/proc/{pid}/ns/net", sys.executable, "-S", __file__, server, *questions]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
     return list(json.loads(done.stdout))
@@ -51,26 +51,26 @@ def read_answer(packet: bytes, asked: bytes) -> list[Any]:
     return [packet[3] & 15, bool(packet[2] & 2), found]
 
 
-def _by_datagram(packet: bytes) -> bytes:
+def _by_datagram(server: str, packet: bytes) -> bytes:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
         asking.settimeout(_TIMEOUT)
-        asking.connect(SERVER)  # from there alone, and from port 53
+        asking.connect((server, 53))  # from there alone, and from port 53
         asking.send(packet)
         return asking.recv(65535)
 
 
-def _by_stream(packet: bytes) -> bytes:
-    with socket.create_connection(SERVER, _TIMEOUT) as asking, asking.makefile("rb") as reading:
+def _by_stream(server: str, packet: bytes) -> bytes:
+    with socket.create_connection((server, 53), _TIMEOUT) as asking, asking.makefile("rb") as reading:
         asking.sendall(len(packet).to_bytes(2, "big") + packet)
         return reading.read(int.from_bytes(reading.read(2), "big"))
 
 
 def _main() -> None:
     answers = []
-    for question in sys.argv[1:]:
+    for question in sys.argv[2:]:
         name, kind, transport = [*question.split("/"), "", ""][:3]
         packet = packet_of(name, int(kind or 1))
-        answer = (_by_stream if transport == "tcp" else _by_datagram)(packet)
+        answer = (_by_stream if transport == "tcp" else _by_datagram)(sys.argv[1], packet)
         answers.append(read_answer(answer, packet))
     print(json.dumps(answers))
 
