@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from engine.checking import addresses, containers, networks, storing
+from engine.checking import addresses, containers, foreign, networks, storing
 from engine.checking.known import read_known
 from engine.containers.parts import Parts as ContainerParts
 from engine.errors import EngineError, PermissionRequired
@@ -86,6 +86,7 @@ class Checking:
         found = (
             *containers.look(self._containers, known),
             *networks.look(self._networks, self._launcher, known),
+            *await foreign.look(self._networks, self._launcher, known),
             *addresses.look(self._networks, known),
             *storing.look(self._containers),
         )

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import socket
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from engine.checking.findings import Found, found
-from engine.checking.wanted import wanted
+from engine.checking.wanted import ends, published, wanted
 from engine.network import bridge
 from engine.runtime.claim import claimed
 from engine.shim import names
@@ -43,8 +44,13 @@ def _leases(parts: Parts, known: Known) -> Iterator[Found]:
         for network in networks.values()
         for lease in parts.records.leases(network.id)
     }
+    there = {(end.network_id, live.id) for live in known.live.values() for end in ends(live)}
     for (network_id, address), lease in leased.items():
         network = networks[network_id]
+        if lease.owner in known.live and (network_id, lease.owner) not in there:
+            name = known.live[lease.owner].name
+            why = f"it is leased in network {network.name} to container {name}, which is not in it"
+            yield found("address", address, why, _leaving(parts, lease, network_id))
         if lease.owner in known.dead:
             why = f"it is leased in network {network.name}, and its container does not run"
             if lease.owner not in known.ended:
@@ -53,7 +59,7 @@ def _leases(parts: Parts, known: Known) -> Iterator[Found]:
             why = f"it is leased in network {network.name} to nobody that runs"
             yield found("address", address, why, _releasing(parts, lease))
     for live in known.live.values():
-        for endpoint in live.row.container.endpoints:
+        for endpoint in ends(live):
             for address in filter(None, (endpoint.address, endpoint.address6)):
                 if endpoint.network_id in networks:
                     holder = leased.get((endpoint.network_id, address))
@@ -73,6 +79,16 @@ def _lease_of(
     elif holder.owner != live.id:
         why = f"container {live.name} has it in network {network.name}, and {holder.owner[:12]} its lease"
         yield found("address", address, why, remedy=f"tuidock restart {live.name}")
+
+
+def _leaving(parts: Parts, lease: Lease, network_id: str) -> Callable[[], Awaitable[None]]:
+    """Of a container that runs: whoever connects it to a network leases an address before."""
+
+    async def release() -> None:
+        with suppress(BlockingIOError), claimed(parts.paths.container(lease.owner)):
+            parts.records.release_from(network_id, lease.owner)
+
+    return release
 
 
 def _releasing(parts: Parts, lease: Lease) -> Callable[[], Awaitable[None]]:
@@ -130,8 +146,8 @@ def _local_addresses(pid: int) -> set[bytes] | None:
 
 def _ports(live: Live) -> Iterator[Found]:
     """Every published port is bound by the supervisor: nobody else can take it."""
-    published = {(port.protocol, port.host_port) for port in live.row.container.ports if port.host_port}
-    missing = published - held_ports(live.supervisor) if published else ()
+    wanted_ports = {(port.protocol, port.host_port) for port in published(live) if port.host_port}
+    missing = wanted_ports - held_ports(live.supervisor) if wanted_ports else ()
     for protocol, number in sorted(missing):
         what = f"{number}/{protocol}"
         why = f"container {live.name} publishes it, and does not hold it"

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from engine.checking.findings import Found, found
+from engine.checking.wanted import ends, published
 from engine.containers.folding import refreshed
-from engine.options import Resources
+from engine.options import EndpointOptions, Resources
 from engine.runtime.cgroups import read_host
 from engine.runtime.claim import claimed
 from engine.runtime.orphans import is_silent
@@ -16,7 +18,7 @@ from engine.shim.lock import lock_holder
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Iterator
 
-    from engine.checking.known import Known
+    from engine.checking.known import Known, Live
     from engine.containers.parts import Parts
     from engine.store.container_records import Row
 
@@ -27,6 +29,8 @@ def look(parts: Parts, known: Known) -> Iterator[Found]:
     """What is left of containers that do not run."""
     for row in known.killed:
         yield _killed(parts, row)
+    for live in known.live.values():
+        yield from _recorded(parts, live)
     yield from _run_folders(parts, known)
     yield from _groups(parts, known)
     yield from _unrecorded(parts)
@@ -42,6 +46,22 @@ def _killed(parts: Parts, row: Row) -> Found:
         "it is recorded as running, and its supervisor was killed",
         lambda: refreshed(parts, row),
     )
+
+
+def _recorded(parts: Parts, live: Live) -> Iterator[Found]:
+    """Who connects it is killed between its supervisor and its record."""
+    there = ends(live)
+    container = live.row.container
+    if live.network and {end.network for end in there} != {end.network for end in container.endpoints}:
+        known = {wish.network: wish for wish in container.options.endpoints}
+        wishes = tuple(known.get(end.network) or EndpointOptions(network=end.network) for end in there)
+
+        async def record() -> None:
+            with suppress(BlockingIOError), claimed(parts.paths.container(live.id)):
+                parts.records.set_networks(live.id, wishes, (published(live), there))
+
+        names = ", ".join(end.network for end in there) or "none"
+        yield found("container", live.name, f"its record does not say that its networks are: {names}", record)
 
 
 def _run_folders(parts: Parts, known: Known) -> Iterator[Found]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from engine.checking.findings import Found, found
-from engine.checking.wanted import Wanted, items, wanted
+from engine.checking.wanted import Wanted, ends, host_items, items, wanted
 from engine.network import bridge, forwarding, listing
 from engine.network.listing import Link
 from engine.network.plan import bridges, naming
@@ -52,6 +52,9 @@ def look(parts: Parts, launcher: Launcher, known: Known) -> Iterator[Found]:
     networks = [network for network in parts.records.all() if network.bridge]
     for network in networks:
         yield from _bridge(parts, network, kernel)
+    for network in parts.records.all():
+        if network.parent and network.parent not in kernel.links:
+            yield from _parent(network, known)
     for live in known.live.values():
         yield from _live(parts, launcher, live, kernel)
     yield from _links_too_many(parts, known, networks, kernel)
@@ -62,8 +65,9 @@ def look(parts: Parts, launcher: Launcher, known: Known) -> Iterator[Found]:
 def _bridge(parts: Parts, network: Network, kernel: Kernel) -> Iterator[Found]:
     name, link = network.bridge, kernel.links.get(network.bridge)
     mend = _making(parts, network)
+    used = any(name in one.links.values() for one in kernel.wanted.values())
     if link is None:
-        if any(name in one.links.values() for one in kernel.wanted.values()):
+        if used:
             yield found("interface", name, f"the bridge of network {network.name} is gone", mend)
         return
     if not link.up:
@@ -73,17 +77,25 @@ def _bridge(parts: Parts, network: Network, kernel: Kernel) -> Iterator[Found]:
         if address not in link.addresses:
             yield found("address", address, f"bridge {name} of network {network.name} has lost it", mend)
     for key, table in asked_tables(bridge.table_items(parts.templates, network)).items():
-        yield from _table(key, table, kernel, mend)
-    for path, value in forwarding.unset_sysctls(network):
+        if used or key in kernel.tables:  # they go with the last container
+            yield from _table(key, table, kernel, mend)
+    for path, value in forwarding.unset_sysctls(network) if used else ():
         name_of = path.removeprefix("/proc/sys/").replace("/", ".")
         yield found("sysctl", name_of, f"network {network.name} needs {value}", mend)
+
+
+def _parent(network: Network, known: Known) -> Iterator[Found]:
+    """Of a macvlan or an ipvlan, whose containers lose their ends with it."""
+    for live in known.live.values():
+        if any(end.network_id == network.id for end in ends(live)):
+            why = f"the parent of network {network.name} is gone, and container {live.name} was on it"
+            yield found("interface", network.parent, why, remedy=f"tuidock restart {live.name}")
 
 
 def _making(parts: Parts, network: Network) -> Callable[[], Awaitable[None]]:
     async def make() -> None:
         with bridge.locked():
             bridge.make(parts.templates, network)
-            _send(parts, ops.SetUp(network.bridge))
 
     return make
 
@@ -134,10 +146,10 @@ def _reconnecting(
         arguments = {
             "pid": live.pid,
             "start_time": live.start_time,
-            "host": msgspec.to_builtins(items(live, "host")),
+            "host": msgspec.to_builtins(host_items(live)),
             "container": msgspec.to_builtins(items(live, "container")),
         }
-        await launcher.work("engine.shim.reconnect:reconnect", arguments)
+        await launcher.work("engine.shim.mending:reconnect", arguments)
 
     return reconnect
 
@@ -161,10 +173,10 @@ def _links_too_many(parts: Parts, known: Known, networks: list[Network], kernel:
             delete = _deleting(parts, ops.DeleteLink(name), mine.get(name, ""))
             yield found("interface", name, "its container does not run", delete)
     for network_id in known.networks - {network.id for network in parts.records.all()}:
-        name = f"br-{network_id[:_SHORT]}"
-        if name in kernel.links:
-            delete = _deleting(parts, ops.DeleteLink(name))
-            yield found("interface", name, "its network was removed", delete)
+        for name in (f"br-{network_id[:_SHORT]}", f"dm-{network_id[:_SHORT]}"):
+            if name in kernel.links:
+                delete = _deleting(parts, ops.DeleteLink(name))
+                yield found("interface", name, "its network was removed", delete)
 
 
 def _veths(owner: str, networks: list[Network]) -> set[str]:

@@ -10,6 +10,7 @@ import msgspec
 from engine.network.attributes import attributes, messages, text_of, value_of
 from engine.network.ruleset import Table, asked_tables
 from engine.network.template import NETLINK_ROUTE, Item
+from engine.records import Endpoint, PortBinding
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -35,12 +36,31 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
 
 def wanted(live: Live) -> Wanted:
     """What the container has according to its bundle."""
-    host, container = items(live, "host"), items(live, "container")
+    host, container = host_items(live), items(live, "container")
     return Wanted(
         links={name: master for name, kind, master in _made_links(host) if kind == "veth"},
         tables=asked_tables(host),
         addresses=tuple(_addresses(container)),
     )
+
+
+def host_items(live: Live) -> tuple[Item, ...]:
+    """What makes all of the container's on the host: its ends, and its tables."""
+    tables = (live.network.get("firewall") or {}).get("tables", ())
+    made = [item for table in tables for item in table["make"]]
+    return (*items(live, "host"), *msgspec.convert(made, tuple[Item, ...]))
+
+
+def ends(live: Live) -> tuple[Endpoint, ...]:
+    """Where the container is, as its supervisor knows it; an older release's does not say so."""
+    told = live.network.get("endpoints")
+    return live.row.container.endpoints if told is None else msgspec.convert(told, tuple[Endpoint, ...])
+
+
+def published(live: Live) -> tuple[PortBinding, ...]:
+    """As ``ends``, of its ports."""
+    told = live.network.get("bindings")
+    return live.row.container.ports if told is None else msgspec.convert(told, tuple[PortBinding, ...])
 
 
 def items(live: Live, side: str) -> tuple[Item, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -56,6 +57,8 @@ class Networks:
                 lambda lease: is_live(self._parts, lease.owner),
                 lambda: creation.remove(self._parts, network),
             )
+            with suppress(OSError):  # of containers that died unseen there may be some
+                os.rmdir(self._parts.paths.network_names(network.id))
         self._parts.announce("destroy", network)
 
     async def inspect(self, ref: str) -> dict[str, Any]:
@@ -100,7 +103,11 @@ class Networks:
 
     async def clear(self, owner_id: str) -> None:
         """Remove from the kernel what a killed supervisor of ``owner_id`` left; only if that is dead."""
-        bridge.clear(self._parts.templates, owner_id)
+        networks = self._parts.records.all()
+        bridge.clear(self._parts.templates, owner_id, networks)
+        for network in networks:
+            with suppress(OSError):  # most have none
+                os.unlink(f"{self._parts.paths.network_names(network.id)}/{owner_id}")
 
     async def release(self, owner_id: str) -> None:
         """Give back the addresses of ``owner_id``; nothing happens if it has none."""
