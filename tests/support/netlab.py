@@ -15,6 +15,7 @@ from typing import Any
 
 HOST_ADDRESS = "198.18.5.1"
 CLIENT_ADDRESS = "198.18.5.2"
+HOST_ADDRESS6, CLIENT_ADDRESS6 = "fd00:198:18:5::1", "fd00:198:18:5::2"
 UPLINK_MTU = 1400
 _PROGRAM = os.path.join(os.path.dirname(__file__), "netlab_program.py")
 _REPOSITORY = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -44,13 +45,20 @@ class Lab:
             "netns",
             self.client,
         )
-        for name, address in ((self.host, HOST_ADDRESS), (self.client, CLIENT_ADDRESS)):
+        ends = (
+            (self.host, HOST_ADDRESS, HOST_ADDRESS6),
+            (self.client, CLIENT_ADDRESS, CLIENT_ADDRESS6),
+        )
+        for name, address, address6 in ends:
             self.ip(name, "addr", "add", f"{address}/24", "dev", "up0")
+            self.ip(name, "addr", "add", f"{address6}/64", "dev", "up0", "nodad")
             self.ip(name, "link", "set", "up0", "up", "mtu", str(UPLINK_MTU))
             self.ip(name, "link", "set", "lo", "up")
         self.ip(self.host, "route", "add", "default", "via", CLIENT_ADDRESS)
+        self.ip(self.host, "-6", "route", "add", "default", "via", CLIENT_ADDRESS6)
         # As a machine has it that is no router; a namespace may inherit something else.
-        run("ip", "netns", "exec", self.host, "sysctl", "-q", "-w", "net.ipv4.ip_forward=0")
+        for name in ("ipv4.ip_forward", "ipv6.conf.all.forwarding"):
+            run("ip", "netns", "exec", self.host, "sysctl", "-q", "-w", f"net.{name}=0")
 
     def beyond(self, host_address: str, address: str) -> str:
         """One more namespace, at ``address`` behind another interface of the host."""
@@ -122,6 +130,7 @@ class Lab:
         if attachment["netns"] in run("ip", "netns", "list").split():
             run("ip", "netns", "del", attachment["netns"])
         self.python(self.host, "send", json.dumps(attachment["bundle"]["teardown"]))
+        self.python(self.host, "leave", json.dumps(attachment["bundle"]["firewall"]))
         self.python(self.host, "release", self.root, owner)
 
     def serve(self, netns: str, protocol: str, port: int, address: str = "0.0.0.0") -> None:

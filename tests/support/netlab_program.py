@@ -27,6 +27,7 @@ from engine.options import (
 from engine.paths import Paths
 from engine.runtime.attachment import AttachmentRequest
 from engine.shim import netlink_send
+from engine.shim.firewall import Firewall
 from engine.shim.wire import NETNS_FD
 from engine.store.database import Database
 from engine.store.journal import Journal
@@ -59,6 +60,7 @@ def attach(root: str, owner: str, options: str, netns: str) -> None:
     os.dup2(descriptor, NETNS_FD)
     assert attachment.bundle is not None
     netlink_send.send(attachment.bundle["host"])
+    Firewall(attachment.bundle["firewall"]).ensure()
     show(attachment)
 
 
@@ -74,12 +76,21 @@ def listed(root: str) -> None:
     show(asyncio.run(networks(root).list()))
 
 
+def inspected(root: str, ref: str) -> None:
+    show(asyncio.run(networks(root).inspect(ref)))
+
+
 def release(root: str, owner: str) -> None:
     asyncio.run(networks(root).release(owner))
 
 
 def send(items: str) -> None:
     netlink_send.send(json.loads(items))
+
+
+def leave(firewall: str) -> None:
+    """What a supervisor does at its very end."""
+    Firewall(json.loads(firewall)).leave()
 
 
 async def _engine(root: str, verb: str) -> Any:
@@ -122,8 +133,12 @@ def fetch(url: str) -> None:
             time.sleep(0.05)
 
 
+def _family(address: str) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in address else socket.AF_INET
+
+
 def serve(protocol: str, address: str, port: str) -> None:
-    server = socket.socket(socket.AF_INET, _KINDS[protocol])
+    server = socket.socket(_family(address), _KINDS[protocol])
     server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     server.bind((address, int(port)))
     if protocol == "tcp":
@@ -140,7 +155,7 @@ def serve(protocol: str, address: str, port: str) -> None:
 
 
 def ask(protocol: str, address: str, port: str) -> None:
-    with socket.socket(socket.AF_INET, _KINDS[protocol]) as client:
+    with socket.socket(_family(address), _KINDS[protocol]) as client:
         client.settimeout(_PATIENCE)
         try:
             client.connect((address, int(port)))
@@ -159,8 +174,10 @@ if __name__ == "__main__":
         "create": create,
         "remove": remove,
         "list": listed,
+        "inspect": inspected,
         "release": release,
         "send": send,
+        "leave": leave,
         "serve": serve,
         "ask": ask,
     }

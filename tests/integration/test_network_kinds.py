@@ -1,0 +1,396 @@
+"""Networks of every kind on the real kernel: IPv6, options of bridges, macvlan on a LAN, names, static addresses."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.support.netlab import (
+    CLIENT_ADDRESS,
+    CLIENT_ADDRESS6,
+    HOST_ADDRESS,
+    HOST_ADDRESS6,
+    Lab,
+    makes,
+    run,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+pytestmark = pytest.mark.root
+
+ANY, ANY6 = "0.0.0.0", "::"
+DUAL = {"name": "mine", "ipv6": True, "subnets": ["10.5.0.0/24", "fd00:5::/64"]}
+LAN = {
+    "ipv6": True,
+    "subnets": ["198.18.5.0/24", "fd00:198:18:5::/64"],
+    "gateways": ["198.18.5.254"],
+    "ip_ranges": ["198.18.5.64/26", "fd00:198:18:5::64:0/112"],
+}
+
+
+@pytest.fixture
+def lab(short_folder: str) -> Iterator[Lab]:
+    made = Lab(short_folder)
+    yield made
+    made.close()
+
+
+def create(lab: Lab, **options: Any) -> dict[str, Any]:
+    made: dict[str, Any] = lab.networks("create", json.dumps({"name": "mine", **options}))
+    return made
+
+
+def attach(lab: Lab, network: str = "mine", **wish: Any) -> dict[str, Any]:
+    endpoints = [{"network": network, **wish}]
+    made = lab.attach(secrets.token_hex(32), network=network, endpoints=endpoints)
+    return {**made, **made["endpoints"][0]}
+
+
+def ask(lab: Lab, netns: str, address: str, port: int = 80) -> str:
+    return lab.ask(netns, "tcp", address, port)
+
+
+def sysctl(lab: Lab, key: str, netns: str = "") -> str:
+    return run("ip", "netns", "exec", netns or lab.host, "sysctl", "-n", key).strip()
+
+
+# -- IPv6 ------------------------------------------------------------------------------------------
+def test_containers_reach_each_other_by_both_families(lab: Lab) -> None:
+    create(lab, **DUAL)
+    server, client = attach(lab), attach(lab)
+    lab.serve(server["netns"], "tcp", 80)
+    lab.serve(server["netns"], "tcp", 81, ANY6)
+    answers = ask(lab, client["netns"], server["address"]), ask(lab, client["netns"], server["address6"], 81)
+    assert answers == (client["address"], client["address6"]) == ("10.5.0.3", "fd00:5::3")
+
+
+def test_container_reaches_the_world_as_its_host_by_ipv6(lab: Lab) -> None:
+    create(lab, ipv6=True)
+    lab.serve(lab.client, "tcp", 80, ANY6)
+    assert ask(lab, attach(lab)["netns"], CLIENT_ADDRESS6) == HOST_ADDRESS6
+
+
+def test_network_may_be_of_ipv6_alone(lab: Lab) -> None:
+    create(lab, ipv4=False, ipv6=True)
+    lab.serve(lab.client, "tcp", 80, ANY6)
+    container = attach(lab)
+    assert ask(lab, container["netns"], CLIENT_ADDRESS6) == HOST_ADDRESS6
+    assert "inet " not in lab.ip(container["netns"], "addr", "show", "eth0")
+
+
+def test_nobody_beyond_reaches_a_container_by_its_ipv6_address(lab: Lab) -> None:
+    create(lab, **DUAL)
+    container = attach(lab)
+    lab.serve(container["netns"], "tcp", 80, ANY6)
+    lab.ip(lab.client, "-6", "route", "add", "fd00:5::/64", "via", HOST_ADDRESS6)
+    answers = ask(lab, lab.client, container["address6"]), ask(lab, lab.host, container["address6"])
+    assert answers == ("", "fd00:5::1")
+
+
+def test_network_of_ipv4_has_no_ipv6_address_anywhere(lab: Lab) -> None:
+    bridge = create(lab)["bridge"]
+    container = attach(lab)
+    links = lab.ip(lab.host, "addr", "show", bridge), lab.ip(container["netns"], "addr", "show", "eth0")
+    assert ["inet6" in link for link in links] == [False, False]
+
+
+def test_host_that_begins_to_forward_ipv6_keeps_what_routers_tell_it(lab: Lab) -> None:
+    run("ip", "netns", "exec", lab.host, "sysctl", "-q", "-w", "net.ipv6.conf.lo.accept_ra=0")
+    create(lab, ipv6=True)
+    keys = ("all.forwarding", "up0.accept_ra", "default.accept_ra", "lo.accept_ra")
+    assert [sysctl(lab, f"net.ipv6.conf.{key}") for key in keys] == ["1", "2", "2", "0"]
+
+
+def test_host_that_forwards_ipv6_for_containers_is_no_router_for_others(lab: Lab) -> None:
+    beyond = lab.beyond("198.18.6.1", "198.18.6.2")
+    for name, number in ((lab.host, 1), (beyond, 2)):
+        lab.ip(name, "addr", "add", f"fd00:198:18:6::{number}/64", "dev", "up1", "nodad")
+    lab.ip(beyond, "-6", "route", "add", "default", "via", "fd00:198:18:6::1")
+    lab.ip(lab.client, "-6", "route", "add", "fd00:198:18:6::/64", "via", HOST_ADDRESS6)
+    lab.serve(lab.client, "tcp", 80, ANY6)
+    create(lab, ipv6=True)
+    refused = ask(lab, beyond, CLIENT_ADDRESS6)
+    lab.nft("delete", "table", "ip6", "tuidock-forward")
+    assert (refused, ask(lab, beyond, CLIENT_ADDRESS6)) == ("", "fd00:198:18:6::2")
+
+
+def test_ipv6_subnet_avoids_a_route_of_the_host(lab: Lab) -> None:
+    first = create(lab, ipv6=True)["subnet6"]
+    lab.networks("remove", "mine")
+    lab.ip(lab.host, "-6", "route", "add", first, "dev", "up0")
+    second = create(lab, ipv6=True)["subnet6"]
+    assert second not in {first, ""}
+
+
+def test_removing_a_network_of_both_families_leaves_nothing(lab: Lab) -> None:
+    create(lab, **{**DUAL, "name": "first"})  # the host forwards from now on, and is guarded
+    lab.networks("remove", "first")
+    before = lab.leftovers()
+    create(lab, **DUAL)
+    lab.networks("remove", "mine")
+    assert lab.leftovers() == before
+
+
+# -- options of a bridge ---------------------------------------------------------------------------
+@pytest.mark.parametrize("filtered", ["0", "1"])
+def test_containers_apart_reach_the_world_and_not_each_other(lab: Lab, filtered: str) -> None:
+    create(lab, **DUAL, options={"com.docker.network.bridge.enable_icc": "false"})
+    for family in ("iptables", "ip6tables"):
+        run(
+            "ip",
+            "netns",
+            "exec",
+            lab.host,
+            "sysctl",
+            "-q",
+            "-w",
+            f"net.bridge.bridge-nf-call-{family}={filtered}",
+        )
+    server, client = attach(lab), attach(lab)
+    for netns in (server["netns"], lab.client):
+        lab.serve(netns, "tcp", 80)
+        lab.serve(netns, "tcp", 81, ANY6)
+    assert ask(lab, client["netns"], server["address"]) == ""
+    assert ask(lab, client["netns"], server["address6"], 81) == ""
+    assert ask(lab, client["netns"], CLIENT_ADDRESS) == HOST_ADDRESS
+    assert ask(lab, client["netns"], CLIENT_ADDRESS6, 81) == HOST_ADDRESS6
+    assert ask(lab, lab.host, server["address"]) == "10.5.0.1"
+
+
+def test_containers_apart_do_not_reach_each_other_by_way_of_the_gateway(lab: Lab) -> None:
+    create(lab, **DUAL, options={"com.docker.network.bridge.enable_icc": "false"})
+    server, client = attach(lab), attach(lab)
+    lab.serve(server["netns"], "tcp", 80)
+    lab.ip(client["netns"], "route", "add", server["address"], "via", "10.5.0.1")
+    assert ask(lab, client["netns"], server["address"]) == ""
+
+
+def test_internal_network_has_no_way_out_by_ipv6_but_the_host_reaches_it(lab: Lab) -> None:
+    create(lab, **DUAL, internal=True)
+    container = attach(lab)
+    lab.serve(lab.client, "tcp", 80, ANY6)
+    lab.serve(container["netns"], "tcp", 80, ANY6)
+    lab.ip(container["netns"], "-6", "route", "add", "default", "via", "fd00:5::1")
+    answers = ask(lab, container["netns"], CLIENT_ADDRESS6), ask(lab, lab.host, container["address6"])
+    assert answers == ("", "fd00:5::1")
+
+
+def test_isolated_network_is_not_even_reached_by_the_host(lab: Lab) -> None:
+    key = "com.docker.network.bridge.gateway_mode_ipv4"
+    create(lab, subnets=["10.5.0.0/24"], internal=True, options={key: "isolated"})
+    server, client = attach(lab), attach(lab)
+    lab.serve(server["netns"], "tcp", 80)
+    answers = ask(lab, client["netns"], server["address"]), ask(lab, lab.host, server["address"])
+    assert answers == (client["address"], "")
+
+
+def test_routed_network_keeps_its_addresses_outside(lab: Lab) -> None:
+    key = "com.docker.network.bridge.gateway_mode_ipv4"
+    create(lab, subnets=["10.5.0.0/24"], options={key: "routed"})
+    container = attach(lab)
+    lab.serve(lab.client, "tcp", 80)
+    lab.ip(lab.client, "route", "add", "10.5.0.0/24", "via", HOST_ADDRESS)
+    assert ask(lab, container["netns"], CLIENT_ADDRESS) == container["address"]
+
+
+def test_source_address_of_what_leaves_may_be_chosen(lab: Lab) -> None:
+    lab.ip(lab.host, "addr", "add", "198.18.5.9/24", "dev", "up0")
+    create(lab, options={"com.docker.network.host_ipv4": "198.18.5.9"})
+    lab.serve(lab.client, "tcp", 80)
+    assert ask(lab, attach(lab)["netns"], CLIENT_ADDRESS) == "198.18.5.9"
+
+
+def test_name_mtu_and_interfaces_of_a_bridge_may_be_chosen(lab: Lab) -> None:
+    options = {
+        "com.docker.network.bridge.name": "lan0",
+        "com.docker.network.driver.mtu": "1300",
+        "com.docker.network.container_iface_prefix": "lan",
+    }
+    create(lab, options=options)
+    container = attach(lab)
+    links = lab.ip(lab.host, "link", "show", "lan0"), lab.ip(container["netns"], "link", "show", "lan0")
+    assert ["mtu 1300 " in link for link in links] == [True, True]
+
+
+def test_bridge_that_was_there_stays_when_the_network_goes(lab: Lab) -> None:
+    lab.ip(lab.host, "link", "add", "lan0", "type", "bridge")
+    create(lab, options={"com.docker.network.bridge.name": "lan0"})
+    lab.networks("remove", "mine")
+    assert "lan0" in lab.leftovers()[0]
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [("up0", "existing interface up0 is not a bridge"), ("lan0", "networks have same bridge name")],
+)
+def test_name_of_a_bridge_that_is_in_use_is_refused(lab: Lab, name: str, words: str) -> None:
+    create(lab, name="first", options={"com.docker.network.bridge.name": "lan0"})
+    with pytest.raises(AssertionError, match=words):
+        create(lab, options={"com.docker.network.bridge.name": name})
+
+
+def test_subnet_of_a_bridge_may_not_be_the_host_s_own(lab: Lab) -> None:
+    with pytest.raises(AssertionError, match="Pool overlaps with other one on this address space"):
+        create(lab, subnets=["198.18.5.128/25"])
+
+
+def test_processes_that_race_for_one_name_leave_one_network(lab: Lab) -> None:
+    def make(_: int) -> str:
+        try:
+            return str(create(lab)["id"])
+        except AssertionError as error:
+            return "already exists" if "network with name mine already exists" in str(error) else str(error)
+
+    with ThreadPoolExecutor(8) as pool:
+        made = sorted(pool.map(make, range(8)), key=len)
+    bridges = lab.ip(lab.host, "-br", "link", "show", "type", "bridge").splitlines()
+    assert (made[:7], len(bridges)) == (["already exists"] * 7, 1)
+
+
+# -- addresses -------------------------------------------------------------------------------------
+def test_addresses_that_are_asked_for_are_given_once(lab: Lab) -> None:
+    create(lab, **DUAL)
+    container = attach(lab, address="10.5.0.77", address6="fd00:5::77")
+    shown = lab.ip(container["netns"], "addr", "show", "eth0")
+    assert ("inet 10.5.0.77/24" in shown, "inet6 fd00:5::77/64" in shown) == (True, True)
+    with pytest.raises(AssertionError, match="Address already in use"):
+        attach(lab, address="10.5.0.77")
+
+
+def test_reserved_addresses_are_not_leased(lab: Lab) -> None:
+    create(lab, subnets=["10.5.0.0/24"], ip_ranges=["10.5.0.128/31"], auxiliary={"router": "10.5.0.128"})
+    with pytest.raises(AssertionError, match=r"lease an address of 10\.5\.0\.128/31: all are in use"):
+        attach(lab)
+
+
+# -- macvlan and ipvlan ----------------------------------------------------------------------------
+def test_macvlan_containers_are_hosts_of_the_lan(lab: Lab) -> None:
+    create(lab, driver="macvlan", **LAN, options={"parent": "up0"})
+    server, client = attach(lab), attach(lab)
+    lab.serve(server["netns"], "tcp", 80, ANY6)
+    lab.serve(lab.client, "tcp", 80)
+    assert ask(lab, lab.client, server["address6"]) == CLIENT_ADDRESS6
+    assert ask(lab, client["netns"], CLIENT_ADDRESS) == client["address"]
+    assert ask(lab, client["netns"], server["address6"]) == client["address6"]
+
+
+def test_private_macvlan_containers_reach_the_lan_and_not_each_other(lab: Lab) -> None:
+    create(lab, driver="macvlan", **LAN, options={"parent": "up0", "macvlan_mode": "private"})
+    server, client = attach(lab), attach(lab)
+    lab.serve(server["netns"], "tcp", 80)
+    answers = ask(lab, lab.client, server["address"]), ask(lab, client["netns"], server["address"])
+    assert answers == (CLIENT_ADDRESS, "")
+
+
+def test_macvlan_without_ipv6_hears_no_router_of_the_lan(lab: Lab) -> None:
+    create(lab, driver="macvlan", options={"parent": "up0"})
+    assert sysctl(lab, "net.ipv6.conf.eth0.disable_ipv6", attach(lab)["netns"]) == "1"
+
+
+@pytest.mark.parametrize("driver", ["macvlan", "ipvlan"])
+def test_parent_in_use_is_refused_in_docker_s_words(lab: Lab, driver: str) -> None:
+    create(lab, name="first", driver="macvlan", options={"parent": "up0"})
+    with pytest.raises(AssertionError, match="network first is already using parent interface up0"):
+        create(lab, driver=driver, options={"parent": "up0"})
+
+
+def test_removing_a_macvlan_leaves_the_parent_that_was_there(lab: Lab) -> None:
+    before = lab.leftovers()
+    create(lab, driver="macvlan", options={"parent": "up0"})
+    lab.networks("remove", "mine")
+    assert lab.leftovers() == before
+
+
+@pytest.mark.skipif(not makes("vlan"), reason="this kernel has no 802.1Q")
+def test_vlan_comes_and_goes_with_its_network(lab: Lab) -> None:
+    create(lab, driver="macvlan", options={"parent": "up0.50"})
+    made = "up0.50" in lab.ip(lab.host, "link", "show", "type", "vlan")
+    lab.networks("remove", "mine")
+    assert (made, "up0.50" in lab.ip(lab.host, "link", "show", "type", "vlan")) == (True, False)
+
+
+@pytest.mark.skipif(not makes("dummy"), reason="this kernel has no dummy interfaces")
+def test_macvlan_without_a_parent_is_for_its_containers_alone(lab: Lab) -> None:
+    made = create(lab, driver="macvlan", subnets=["10.5.0.0/24"])
+    server, client = attach(lab), attach(lab)
+    lab.serve(server["netns"], "tcp", 80)
+    assert ask(lab, client["netns"], server["address"]) == client["address"]
+    assert (made["internal"], made["parent"]) == (True, f"dm-{made['id'][:12]}")
+
+
+@pytest.mark.skipif(not makes("ipvlan"), reason="this kernel has no ipvlan")
+@pytest.mark.parametrize("mode", ["l2", "l3", "l3s"])
+def test_ipvlan_containers_are_hosts_of_the_lan(lab: Lab, mode: str) -> None:
+    create(lab, driver="ipvlan", subnets=["198.18.5.0/24"], options={"parent": "up0", "ipvlan_mode": mode})
+    server, client = attach(lab, address="198.18.5.77"), attach(lab, address="198.18.5.78")
+    lab.serve(server["netns"], "tcp", 80)
+    lab.ip(lab.client, "neigh", "replace", "198.18.5.77", "dev", "up0", "lladdr", mac(lab))
+    answers = ask(lab, lab.client, "198.18.5.77"), ask(lab, client["netns"], "198.18.5.77")
+    assert answers == (CLIENT_ADDRESS, "198.18.5.78")
+
+
+def mac(lab: Lab) -> str:
+    """The parent's, which every ipvlan has; l3 answers no ARP."""
+    shown = json.loads(lab.ip(lab.host, "-j", "link", "show", "up0"))
+    return str(shown[0]["address"])
+
+
+# -- inspect ---------------------------------------------------------------------------------------
+def test_inspect_shows_everything_that_was_asked_for(lab: Lab) -> None:
+    create(
+        lab,
+        **DUAL,
+        ip_ranges=["10.5.0.128/25"],
+        auxiliary={"router": "10.5.0.9", "other": "fd00:5::9"},
+        options={"foo": "bar"},
+        ipam_options={"some": "thing"},
+        labels={"a": "b"},
+        attachable=True,
+    )
+    container = attach(lab)
+    shown = lab.networks("inspect", "mine")
+    (inside,) = shown.pop("Containers").values()
+    assert (inside["IPv4Address"], inside["IPv6Address"]) == ("10.5.0.129/24", "fd00:5::2/64")
+    assert inside["MacAddress"] == container["mac_address"]
+    for varied in ("Id", "Created"):
+        shown.pop(varied)
+    assert shown == SHOWN
+
+
+SHOWN = {
+    "Name": "mine",
+    "Scope": "local",
+    "Driver": "bridge",
+    "EnableIPv4": True,
+    "EnableIPv6": True,
+    "IPAM": {
+        "Driver": "default",
+        "Options": {"some": "thing"},
+        "Config": [
+            {
+                "Subnet": "10.5.0.0/24",
+                "IPRange": "10.5.0.128/25",
+                "Gateway": "10.5.0.128",
+                "AuxiliaryAddresses": {"router": "10.5.0.9"},
+            },
+            {
+                "Subnet": "fd00:5::/64",
+                "Gateway": "fd00:5::1",
+                "AuxiliaryAddresses": {"other": "fd00:5::9"},
+            },
+        ],
+    },
+    "Internal": False,
+    "Attachable": True,
+    "Ingress": False,
+    "ConfigFrom": {"Network": ""},
+    "ConfigOnly": False,
+    "Options": {"foo": "bar"},
+    "Labels": {"a": "b"},
+}
