@@ -64,8 +64,8 @@ def look(parts: Parts, launcher: Launcher, known: Known) -> Iterator[Found]:
 # -- bridges ---------------------------------------------------------------------------------------
 def _bridge(parts: Parts, network: Network, kernel: Kernel) -> Iterator[Found]:
     name, link = network.bridge, kernel.links.get(network.bridge)
-    mend = _making(parts, network)
     used = any(name in one.links.values() for one in kernel.wanted.values())
+    mend = _making(parts, network, tables=used)
     if link is None:
         if used:
             yield found("interface", name, f"the bridge of network {network.name} is gone", mend)
@@ -92,10 +92,12 @@ def _parent(network: Network, known: Known) -> Iterator[Found]:
             yield found("interface", network.parent, why, remedy=f"tuidock restart {live.name}")
 
 
-def _making(parts: Parts, network: Network) -> Callable[[], Awaitable[None]]:
+def _making(parts: Parts, network: Network, *, tables: bool) -> Callable[[], Awaitable[None]]:
     async def make() -> None:
         with bridge.locked():
             bridge.make(parts.templates, network)
+            if tables:
+                bridge.make_tables(parts.templates, network)
 
     return make
 
@@ -196,17 +198,14 @@ def _tables_too_many(parts: Parts, known: Known, networks: list[Network], kernel
     running = {naming.container_table(owner) for owner in known.live}
     dead = {naming.container_table(owner): owner for owner in known.dead}
     used = {master for one in kernel.wanted.values() for master in one.links.values()}
-    unused = {
-        naming.bridge_table(one.bridge)
-        for one in networks
-        if one.bridge not in kernel.links and one.bridge not in used
-    }
+    used |= {link.master for link in kernel.links.values()}
+    unused = {naming.bridge_table(one.bridge) for one in networks if one.bridge not in used}
     gone = known.networks - {network.id for network in parts.records.all()}
     removed = {naming.bridge_table(f"br-{network_id[:_SHORT]}") for network_id in gone}
     reasons = (
         (dead.keys() - running, "its container does not run"),
         (running, "its container publishes nothing by it"),
-        (unused, "its bridge is gone"),
+        (unused, "its bridge has no container"),
         (removed, "its network was removed"),
     )
     for key in kernel.tables.keys() - kept:

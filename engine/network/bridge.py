@@ -2,8 +2,9 @@
 
 A bridge is made when the first container needs it (again after a reboot, or when somebody deleted it) and is
 left in place when the last one goes, as Docker leaves docker0: making it would cost the next start more than
-an idle interface costs the host. Removing the network removes it. Its nftables tables are made last and all
-at once, so that whoever finds both interface and tables finds a complete bridge.
+an idle interface costs the host. Removing the network removes it. Its sysctls are set last, so that whoever
+finds them set finds a complete bridge. Its nftables tables come and go with its containers, whose supervisors
+see to that (``engine.shim.firewall``).
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import msgspec
 from engine.network import forwarding
 from engine.network.addresses import prefix_length_of
 from engine.network.driver_options import bridge_options
+from engine.network.firewall import firewall
 from engine.network.host import has_interface, read_text, uplink_mtu
 from engine.network.plan import bridges, endpoints, naming
 from engine.network.plan import operations as ops
@@ -35,6 +37,7 @@ __all__ = [
     "is_present",
     "locked",
     "make",
+    "make_tables",
     "read_text",
     "remove",
     "table_items",
@@ -42,15 +45,9 @@ __all__ = [
 ]
 
 
-def is_present(templates: Templates, network: Network) -> bool:
-    """Whether the bridge's interface and its tables are all there."""
-    if not has_interface(network.bridge):
-        return False
-    table = naming.bridge_table(network.bridge)
-    return all(
-        send(f"look for table {table}", templates.items((ops.FindTable(table, family),)), missing=True)
-        for family in bridges.table_families(network)
-    )
+def is_present(network: Network) -> bool:
+    """Whether the bridge's interface is there, and all that its containers need but the tables."""
+    return has_interface(network.bridge) and not forwarding.unset_sysctls(network)
 
 
 def is_plugged(owner_id: str) -> bool:
@@ -70,7 +67,6 @@ def make(templates: Templates, network: Network) -> tuple[str, ...]:
     send(f"make bridge {bridge} of network {network.name}", kept)
     guarded = forwarding.guard(templates, network)
     warnings = (*guarded, *forwarding.set_sysctls(forwarding.unset_sysctls(network)))
-    send(f"set up nftables for bridge {bridge}", table_items(templates, network))
     _encode_ahead(templates, network, mtu)
     return warnings
 
@@ -82,6 +78,11 @@ def table_items(templates: Templates, network: Network) -> tuple[Item, ...]:
     """
     deletions = _deletions(network.bridge, bridges.table_families(network))
     return templates.items((*deletions, *bridges.bridge_tables_plan(network)))
+
+
+def make_tables(templates: Templates, network: Network) -> None:
+    """Make the bridge's tables once more, in one go with what goes for them."""
+    send(f"set up nftables for bridge {network.bridge}", table_items(templates, network))
 
 
 def clear(templates: Templates, owner_id: str, further: Iterable[Network] = ()) -> None:
@@ -146,3 +147,4 @@ def _encode_ahead(templates: Templates, network: Network, mtu: int) -> None:
         for family in ("ip", "ip6")
     ]
     templates.items((*made.host, *made.container, *made.teardown, *more.host, *more.container, *rest, *finds))
+    firewall(templates, (network,), made.host)

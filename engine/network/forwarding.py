@@ -96,6 +96,11 @@ def _is_port(name: str) -> bool:
 
 
 def _is_ours(templates: Templates, name: str) -> bool:
+    """A bridge of ours has a MAC of ours; one that was there first has a table while it has containers."""
+    if os.path.isdir(f"/sys/class/net/{name}/bridge") and read_text(
+        f"/sys/class/net/{name}/address"
+    ).startswith(naming.MAC_PREFIX):
+        return True
     table = naming.bridge_table(name)
     return any(
         send(f"look for table {table}", templates.items((ops.FindTable(table, family),)), missing=True)

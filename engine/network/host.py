@@ -8,6 +8,7 @@ _FIB_TRIE = "/proc/net/fib_trie"
 _ROUTES = "/proc/net/route"
 _ROUTES6 = "/proc/net/ipv6_route"
 _ETHERNET_MTU = 1500
+_INTERFACE6 = 9
 _NOT_UNICAST6 = ("ff", "fe80", "00000000000000000000000000000001")
 
 
@@ -52,6 +53,21 @@ def routes_from_table(text: str, *, connected: bool = False) -> tuple[str, ...]:
         if not connected or not words[4].strip("0"):
             address = socket.inet_ntop(socket.AF_INET6, bytes.fromhex(words[0]))
             found[f"{address}/{int(words[1], 16)}"] = None
+    return tuple(found)
+
+
+def uplinks() -> tuple[str, ...]:
+    """The interfaces with a default route, of either family."""
+    found: dict[str, None] = {}
+    for line in read_text(_ROUTES).splitlines()[1:]:
+        words = line.split()
+        if words[1:2] == ["00000000"] and words[7:8] == ["00000000"]:
+            found[words[0]] = None
+    for line in read_text(_ROUTES6).splitlines():
+        words = line.split()
+        if len(words) > _INTERFACE6 and not words[0].strip("0") and words[1] == "00":
+            found[words[_INTERFACE6]] = None
+    found.pop("lo", None)
     return tuple(found)
 
 

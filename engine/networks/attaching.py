@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from engine.errors import Conflict, InvalidInput
-from engine.network import bridge, resolver
+from engine.network import bridge, host, resolver
+from engine.network.firewall import firewall
 from engine.network.plan import endpoints
 from engine.network.plan.endpoints import SUBINTERFACES, Place, endpoint_plan
 from engine.network.plan.published import port_entries
@@ -85,6 +86,7 @@ def attachment(
         bundle={
             **_bundle(parts, made, port_entries(bindings, *addresses)),
             "names": told.names,
+            "firewall": _firewall(parts, places, made),
             **facts(ends, bindings),
         },
         warnings=warnings,
@@ -132,6 +134,10 @@ def _alone(parts: Parts, request: AttachmentRequest, wishes: tuple[EndpointOptio
         resolv_conf=resolver.host_resolv_conf(bridge.read_text(resolver.RESOLV_CONF), wishes_of(request)),
         warnings=(warning,) if request.ports else (),
     )
+
+
+def _firewall(parts: Parts, places: tuple[Place, ...], made: EndpointPlan) -> dict[str, Any]:
+    return firewall(parts.templates, (place.network for place in places), made.host, host.uplinks())
 
 
 def _bundle(parts: Parts, made: EndpointPlan, ports: list[dict[str, Any]]) -> dict[str, Any]:

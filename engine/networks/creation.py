@@ -65,10 +65,10 @@ def ensure(parts: Parts, network: Network) -> tuple[Network, tuple[str, ...]]:
     if network.driver in SUBINTERFACES:
         parent.make(parts.templates, network)
         return network, ()
-    if bridge.is_present(parts.templates, network):
+    if bridge.is_present(network):
         return network, ()
     with bridge.locked():
-        if bridge.is_present(parts.templates, network):
+        if bridge.is_present(network):
             return network, ()
         if not host.has_interface(network.bridge):
             network = _settled(parts, network)
@@ -138,7 +138,7 @@ def _with_link(parts: Parts, options: CreateNetworkOptions, network: Network) ->
         return msgspec.structs.replace(network, bridge=f"br-{network.id[:_SHORT]}")
     network = msgspec.structs.replace(network, bridge=name)
     same = next((other for other in parts.records.all() if other.bridge == name), None)
-    if same is not None or bridge.is_present(parts.templates, network):
+    if same is not None or bridge.is_present(network):
         other = f"network {same.id} ({same.bridge})" if same else "a network of another root"
         reason = (
             f"cannot create network {network.id} ({name}): conflicts with {other}:"

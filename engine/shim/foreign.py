@@ -16,7 +16,7 @@ from engine.shim import nftables, signals
 OURS = b"tuidock-"
 """Begins the names of our tables."""
 _FIREWALLD = "firewalld"
-_DOCKER_USER = "DOCKER-USER"
+_FORWARD, _DOCKER_USER = "FORWARD", "DOCKER-USER"
 _SECONDS = 10.0
 _FOLDERS = ("/usr/sbin", "/sbin", "/usr/bin", "/bin", "/usr/local/sbin", "/usr/local/bin")
 _ENVIRONMENT = {"PATH": ":".join(_FOLDERS), "LC_ALL": "C"}
@@ -43,7 +43,10 @@ class Obstacle:
             return int(any(name in rule for rule in nftables.rules(chain.family, chain.table)))
         if self.tool.endswith("-legacy"):
             return len(_marked_lines(_listed(self), mark))
-        return len(marked_rules(chain, mark))
+        # What stands in FORWARD from before there was a DOCKER-USER would let pass what Docker keeps apart.
+        stray = nftables.Chain(chain.family, chain.table, _FORWARD, drops=False)
+        before = len(marked_rules(stray, mark)) if chain.name == _DOCKER_USER else 0
+        return len(marked_rules(chain, mark)) + before
 
 
 def obstacles() -> list[Obstacle]:
@@ -53,11 +56,12 @@ def obstacles() -> list[Obstacle]:
         if chain.table == _FIREWALLD:
             found.append(Obstacle("firewalld", chain))
             continue
-        if not (chain.drops or any(map(_drops_all, nftables.rules(chain.family, chain.table, chain.name)))):
+        rules = nftables.rules(chain.family, chain.table, chain.name)
+        if not (chain.drops or any(map(_drops_all, rules))):
             continue
-        tool = _tool(chain.family, "-nft") if (chain.table, chain.name) == ("filter", "FORWARD") else ""
+        tool = _tool(chain.family, "-nft") if (chain.table, chain.name) == ("filter", _FORWARD) else ""
         if tool:
-            if nftables.has_chain(chain.family, chain.table, _DOCKER_USER):
+            if any(_DOCKER_USER.encode() + _NUL in rule for rule in rules):
                 chain.name = _DOCKER_USER
             found.append(Obstacle("iptables", chain, tool))
         else:
@@ -112,7 +116,7 @@ def marked_chains() -> list[nftables.Chain]:
     users = [
         nftables.Chain(chain.family, chain.table, _DOCKER_USER, drops=False)
         for chain in found
-        if (chain.table, chain.name) == ("filter", "FORWARD")
+        if (chain.table, chain.name) == ("filter", _FORWARD)
     ]
     return found + users
 
@@ -164,9 +168,9 @@ def _drops_all(rule: bytes) -> bool:
 
 # -- iptables ---------------------------------------------------------------------------------------
 def _put_by_program(one: Obstacle, wanted: dict) -> None:  # type: ignore[type-arg]
-    lines = [line for line in _listed(one).splitlines() if line.startswith("-A ")]
+    lines = _listed(one).splitlines()
     stale = _marked_lines("\n".join(lines), wanted["mark"])
-    kept = [line for line in lines if line not in stale]
+    kept = [line for line in lines if line.startswith(f"-A {one.chain.name} ") and line not in stale]
     # What an administrator has put into DOCKER-USER is met before; the chain may end with a RETURN for all.
     ends = bool(kept) and kept[-1] == f"-A {_DOCKER_USER} -j RETURN"
     first = len(kept) + (0 if ends else 1) if one.chain.name == _DOCKER_USER else 1
@@ -188,7 +192,8 @@ def _restore(one: Obstacle, commands: list[str]) -> None:
 
 
 def _listed(one: Obstacle) -> str:
-    code, output = _run([one.tool, *_WAIT, "-S", one.chain.name])
+    """All rules of the filter table, as -A lines."""
+    code, output = _run([one.tool, *_WAIT, "-S"])
     return "" if code else output.decode(errors="replace")
 
 
@@ -222,7 +227,7 @@ def _legacy_obstacles(*, every: bool = False) -> list[Obstacle]:
         drops = any(line in lines for line in ("-P FORWARD DROP", "-A FORWARD -j DROP"))
         drops = drops or any(line.startswith("-A FORWARD -j REJECT") for line in lines)
         if drops or every:
-            name = _DOCKER_USER if f"-N {_DOCKER_USER}" in lines else "FORWARD"
+            name = _DOCKER_USER if f"-A FORWARD -j {_DOCKER_USER}" in lines else _FORWARD
             found.append(Obstacle("iptables", nftables.Chain(family, "filter", name, drops=drops), tool))
     return found
 

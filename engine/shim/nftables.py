@@ -71,16 +71,6 @@ def rules(family: str, table: str, chain: str = "") -> list[bytes]:
     return _dump(_GETRULE, _NUMBERS[family], asked)
 
 
-def has_chain(family: str, table: str, name: str) -> bool:
-    """Whether ``table`` has a chain of this name."""
-    named = _packed(_TABLE, table.encode() + b"\0") + _packed(_CHAIN_NAME, name.encode() + b"\0")
-    try:
-        _ask(_GETCHAIN, _NUMBERS[family], named, flags=_ACK)
-    except FileNotFoundError:
-        return False
-    return True
-
-
 def expressions(rule: bytes) -> list[tuple[str, bytes]]:
     """(name, attributes) of each expression of a rule."""
     listed = attributes(rule[4:]).get(_RULE_EXPRESSIONS, b"")
@@ -178,11 +168,11 @@ def _dump(kind: int, family: int, asked: bytes = b"") -> list[bytes]:
     return found
 
 
-def _ask(kind: int, family: int, asked: bytes, flags: int = _DUMP) -> tuple[list[bytes], bool]:
+def _ask(kind: int, family: int, asked: bytes) -> tuple[list[bytes], bool]:
     kernel = _open()
     try:
         size = _HEADER.size + _NFGEN.size + len(asked)
-        header = _HEADER.pack(size, _NFTABLES | kind, _REQUEST | flags, 1, 0)
+        header = _HEADER.pack(size, _NFTABLES | kind, _REQUEST | _DUMP, 1, 0)
         kernel.sendto(header + _NFGEN.pack(family, 0, 0) + asked, (0, 0))
         found: list[bytes] = []
         changed = False
@@ -193,8 +183,6 @@ def _ask(kind: int, family: int, asked: bytes, flags: int = _DUMP) -> tuple[list
                     return found, changed
                 if told == _ERROR:
                     (code,) = struct.unpack_from("=i", content)
-                    if not code:
-                        return found, changed
                     raise OSError(-code, os.strerror(-code))
                 found.append(content)
     finally:

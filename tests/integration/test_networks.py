@@ -332,6 +332,17 @@ table ip tuidock-forward {
 		drop
 	}
 }
+table ip tuidock-CONTAINER {
+	chain prerouting {
+		type nat hook prerouting priority dstnat; policy accept;
+		tcp dport 8080 fib daddr type local dnat to 172.17.0.2:80
+	}
+
+	chain output {
+		type nat hook output priority -100; policy accept;
+		tcp dport 8080 fib daddr type local dnat to 172.17.0.2:80
+	}
+}
 table ip tuidock-BRIDGE {
 	chain prerouting {
 		type filter hook prerouting priority raw; policy accept;
@@ -351,17 +362,6 @@ table ip tuidock-BRIDGE {
 		oifname "BRIDGE" ct status dnat ip saddr 127.0.0.0/8 masquerade
 		oifname "BRIDGE" ct status dnat ip saddr 172.17.0.0/16 masquerade
 		oifname != "BRIDGE" ip saddr 172.17.0.0/16 masquerade
-	}
-}
-table ip tuidock-CONTAINER {
-	chain prerouting {
-		type nat hook prerouting priority dstnat; policy accept;
-		fib daddr type local tcp dport 8080 dnat to 172.17.0.2:80
-	}
-
-	chain output {
-		type nat hook output priority -100; policy accept;
-		fib daddr type local tcp dport 8080 dnat to 172.17.0.2:80
 	}
 }
 """

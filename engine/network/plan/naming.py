@@ -6,12 +6,13 @@ import socket
 
 TABLE_PREFIX = "tuidock-"
 GUARD_TABLE = TABLE_PREFIX + "forward"
+MAC_PREFIX = "02:42:"
 
 
 def mac_from_address(address: str) -> str:
     """Docker's MAC for an IPv4 address: 02:42 and the address's four bytes; an IPv6 one's last four."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    return "02:42:" + socket.inet_pton(family, address)[-4:].hex(":")
+    return MAC_PREFIX + socket.inet_pton(family, address)[-4:].hex(":")
 
 
 def bridge_table(bridge: str) -> str:
