@@ -75,6 +75,17 @@ def shown_ports(container: Container) -> dict[str, list[dict[str, str]] | None]:
     return ports
 
 
+def shown_links(container: Container) -> list[str] | None:
+    """``HostConfig.Links``: those of the default bridge, each ``/CONTAINER:/THIS/ALIAS``."""
+    links = [
+        (link.partition(":")[0], link.rpartition(":")[2])
+        for wish in container.options.endpoints
+        if wish.network == _DEFAULT
+        for link in wish.links
+    ]
+    return [f"/{other}:/{container.name}/{alias}" for other, alias in links] or None
+
+
 def _wish(wishes: dict[str, EndpointOptions], end: Endpoint) -> EndpointOptions:
     """The wish for ``end``'s network, by whichever of its names it was written."""
     for name, wish in wishes.items():
@@ -86,7 +97,7 @@ def _wish(wishes: dict[str, EndpointOptions], end: Endpoint) -> EndpointOptions:
 def _shown(container: Container, wish: EndpointOptions, end: Endpoint) -> dict[str, Any]:
     return {
         "IPAMConfig": _asked_addresses(wish),
-        "Links": list(wish.links) or None,
+        "Links": (list(wish.links) or None) if wish.network != _DEFAULT else None,
         "Aliases": list(wish.aliases) or None,
         "MacAddress": end.mac_address or wish.mac_address,
         "DriverOpts": wish.driver_options or None,
