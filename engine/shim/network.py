@@ -55,13 +55,26 @@ class Network:
 
         Between two runs there is no namespace: then only the ports are taken and given back.
         """
-        new: dict = request["network"]  # type: ignore[type-arg]
-        self._ports.change(new["ports"], lambda: _change(pid, request) if self._up else None)
-        self._wanted = new
-        _checked(lambda: self._firewall.change(new.get("firewall"), up=self._up))
+        before: dict = self._wanted  # type: ignore[type-arg]
+        self._wanted = request["network"]
+        try:
+            self._ports.change(self._wanted["ports"], lambda: self._rewire(pid, request))
+        except BaseException:
+            self._wanted = before
+            raise
         if self._up:
             self._ports.redirect()
-            self._rename(pid)
+
+    def _rewire(self, pid: int, request: dict) -> None:  # type: ignore[type-arg]
+        """Its interfaces, the rules of its bridges, its names; those that it leaves go last."""
+        if self._up:
+            _change(pid, request, self._follow)
+        try:  # last: a bridge is left by its last container once that is not plugged in any more
+            _checked(lambda: self._firewall.change(self._wanted.get("firewall"), up=self._up))
+        except Refusal:
+            if self._up:
+                _undo(pid, request)
+            raise
 
     def attend(self, loop: Loop) -> None:
         """On ``loop``: relay what its rules leave to it, keep these, answer what it asks for names."""
@@ -96,10 +109,10 @@ class Network:
             if self._loop is not None:
                 self._resolver.attend(self._loop)
 
-    def _rename(self, pid: int) -> None:
-        """Its networks are others: so are its names."""
+    def _follow(self) -> None:
+        """Its networks are others: so are its names; raises OSError."""
         if self._resolver is None:
-            _send("naming the container", pid, _NOTHING, self._name)
+            self._name()
         else:  # on the default bridge, which has no names, it goes on asking the host's servers
             asked = "host" if self._wanted.get("endpoints") else "nowhere"
             self._resolver.change(self._wanted.get("names") or {**_UNNAMED, "forward": asked})
@@ -132,7 +145,7 @@ def _checked(call: Callable[[], None]) -> None:
         ) from error
 
 
-def _send(stage: str, pid: int, items: dict, then: Callable[[], None] = bool) -> None:  # type: ignore[type-arg]
+def _send(stage: str, pid: int, items: dict, then: Callable[[], object] = bool) -> None:  # type: ignore[type-arg]
     """Send ``host`` of ``items``, then ``container`` in the namespace of ``pid``; ``then`` has it too."""
     netns = os.open(f"/proc/{pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
     os.dup2(netns, wire.NETNS_FD, inheritable=False)
@@ -155,18 +168,22 @@ def reserve() -> None:
     os.close(null)
 
 
-def _change(pid: int, request: dict) -> None:  # type: ignore[type-arg]
+def _change(pid: int, request: dict, then: Callable[[], object]) -> None:  # type: ignore[type-arg]
     try:
-        _send("changing the container's networks", pid, request)
+        _send("changing the container's networks", pid, request, then)
     except Refusal:
-        netlink_send.send_all(request["undo"])
-        netns = os.open(f"/proc/{pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            within(netns, lambda: netlink_send.send_all(request["undo_container"]))
-        finally:
-            os.close(netns)
+        _undo(pid, request)
         raise
     netlink_send.send_all(request["after"])
+
+
+def _undo(pid: int, request: dict) -> None:  # type: ignore[type-arg]
+    netlink_send.send_all(request["undo"])
+    netns = os.open(f"/proc/{pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        within(netns, lambda: netlink_send.send_all(request["undo_container"]))
+    finally:
+        os.close(netns)
 
 
 def within(netns: int, call: Callable[[], object]) -> None:
