@@ -207,15 +207,6 @@ async def test_a_process_that_joins_the_namespace_asks_the_same_server(engine, n
     assert await run(engine, joined) == (0, b"1\n", b"")
 
 
-async def test_fifty_containers_find_each_other(engine, networks):
-    every = [await member(engine, f"w{place}", "n1=all") for place in range(50)]
-    last = every[-1]
-    names = [f"w{place}" for place in range(50)]
-    assert [answer[2] for answer in answers(last, *names)] == [[address(one)] for one in every]
-    whole = answers(every[0], f"all/{A}/tcp", f"all/{A}")
-    assert (sorted(whole[0][2]), whole[0][1], whole[1][1]) == (sorted(map(address, every)), False, True)
-
-
 # -- other names: the host's servers -------------------------------------------------------------------
 class Host:
     """The program where /etc/resolv.conf is a file of the test's own."""
