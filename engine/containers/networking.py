@@ -113,6 +113,32 @@ async def disconnect(parts: Parts, reference: str, network_ref: str, *, force: b
     await _claimed(parts, container, leave)
 
 
+async def mend(parts: Parts, reference: str) -> bool:
+    """Record what the supervisor of a container that runs has; whether something else was recorded.
+
+    So it is after an engine that was killed between the two.
+    """
+    container = (await current(parts, reference)).container
+    mended = False
+
+    async def record(container: Container) -> None:
+        nonlocal mended
+        if not container.state.running or not _is_own(container):
+            return
+        ends, ports = _there(parts, container)
+        if (ends, ports) != (container.endpoints, container.ports):
+            parts.records.set_networks(container.id, await _wishes(parts, container), (ports, ends))
+            mended = True
+
+    await _claimed(parts, container, record)
+    return mended
+
+
+def _is_own(container: Container) -> bool:
+    """Whether it has a network namespace of its own, whose networks can change."""
+    return container.options.network != "host" and not container.options.network.startswith(CONTAINER_MODE)
+
+
 async def _claimed(
     parts: Parts, container: Container, change: Callable[[Container], Awaitable[None]]
 ) -> None:
@@ -178,10 +204,9 @@ def _there(parts: Parts, container: Container) -> tuple[tuple[Endpoint, ...], tu
 
 
 def _check_mode(container: Container, network: Network, wishes: tuple[EndpointOptions, ...]) -> None:
-    mode = container.options.network
     if network.name == "host":
         raise Conflict("container", container.name, _HOST_MODE)
-    if mode == "host" or mode.startswith(CONTAINER_MODE):
+    if not _is_own(container):
         raise Conflict("container", container.name, _SHARED_MODE)
     if any(wish.network == "none" for wish in wishes) or (network.name == "none" and wishes):
         raise Conflict("container", container.name, _NONE_MODE)
