@@ -126,13 +126,11 @@ def _alone(parts: Parts, request: AttachmentRequest, wishes: tuple[EndpointOptio
             resolv_conf=told.resolv_conf,
             bundle={**_bundle(parts, endpoint_plan(request.owner, ()), []), **facts((end,), ())},
         )
-    warning = "published ports are discarded when using host network mode"
     return Attachment(
         new_namespace=False,
         endpoints=(end,),
         hosts=resolver.host_hosts_text(bridge.read_text("/etc/hosts"), request.extra_hosts),
         resolv_conf=resolver.host_resolv_conf(bridge.read_text(resolver.RESOLV_CONF), wishes_of(request)),
-        warnings=(warning,) if request.ports else (),
     )
 
 
@@ -170,5 +168,4 @@ def _join(network: str, ports: tuple[PortSpec, ...], peer: Container | None) -> 
         new_namespace=False,
         netns_of=peer.state.pid,
         files_of=peer.id,
-        endpoints=(Endpoint(network=network),),
     )
