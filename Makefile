@@ -10,8 +10,8 @@ PYTEST_ARGS ?= -n auto --dist loadfile
 
 # What the tests use of the machine. Only what is missing is installed.
 TEST_PACKAGES := busybox-static mmdebstrap tmux nftables iproute2 iptables skopeo umoci zstd procps \
-	ca-certificates libc-bin git redis-tools socat
-TEST_PROGRAMS := busybox mmdebstrap tmux nft ip skopeo umoci zstd redis-cli socat
+	ca-certificates libc-bin git redis-tools socat docker-registry apache2-utils
+TEST_PROGRAMS := busybox mmdebstrap tmux nft ip skopeo umoci zstd redis-cli socat docker-registry htpasswd
 
 # A stamp is the hash of all that decides what is installed: another pyproject.toml, interpreter or folder
 # installs again, anything else starts without touching the network.

@@ -42,11 +42,13 @@ if TYPE_CHECKING:
         LoadOptions,
         PruneOptions,
         PullOptions,
+        PushOptions,
         RemoveImageOptions,
         SaveOptions,
     )
     from engine.paths import Paths
     from engine.pulling import Pulled
+    from engine.pushing import Pushed
     from engine.records import HistoryEntry, Image
     from engine.runtime.launcher import Launcher
     from engine.store.database import Database
@@ -157,6 +159,18 @@ class Images:
         for one in pulled:
             self._stored(one.image_id, "pull", progress)
         return tuple(pulled)
+
+    async def push(self, options: PushOptions, progress: Progress) -> tuple[Pushed, ...]:
+        """Bring an image to its registry, under one name or all of its repository."""
+        from engine.pushing import Pushing
+
+        with making(self._paths):
+            async with self._staging() as folder:
+                pushing = Pushing(self._launcher.work, self._outgoing, self._records)
+                pushed = await pushing.push(options, folder, progress)
+        for one in pushed:
+            self._tell("push", self._records.resolve_id(one.name), one.name)
+        return tuple(pushed)
 
     async def load(self, options: LoadOptions, progress: Progress) -> tuple[Image, ...]:
         """Take the images of a docker or OCI archive in: all of an image, or nothing of it."""

@@ -118,7 +118,7 @@ class Pulling:
                 lambda told: progress(msgspec.convert(told, LayerProgress)),
             )
             size = int(descriptor["size"])
-            progress(LayerProgress(layer=descriptor["digest"], phase="done", done=size, total=size))
+            progress(LayerProgress(layer=descriptor["digest"], phase="pulled", done=size, total=size))
             return {**result, "tree": tree, "path": None}
 
         image_id = await self._intake.take(
@@ -140,6 +140,7 @@ async def asked(  # noqa: PLR0913 - whom, what, as whom, and who hears of it
     *,
     known: Credentials | None = None,
     progress: Progress = ignore_progress,
+    push: bool = False,
 ) -> dict[str, Any]:
     """What the first host that has an answer says to ``call``: mirrors, then the registry itself.
 
@@ -147,7 +148,7 @@ async def asked(  # noqa: PLR0913 - whom, what, as whom, and who hears of it
     """
     environ = os.environ
     known = credentials.find(domain, repository, environ) if known is None else known
-    for endpoint in settings.endpoints(domain, settings.read_settings(environ), push=not repository):
+    for endpoint in settings.endpoints(domain, settings.read_settings(environ), push=push or not repository):
         for scheme in endpoint.schemes:
             session = Session(
                 base=f"{scheme}://{endpoint.host}",

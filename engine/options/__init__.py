@@ -57,6 +57,7 @@ __all__ = [
     "PortSpec",
     "PruneOptions",
     "PullOptions",
+    "PushOptions",
     "RemoveContainerOptions",
     "RemoveImageOptions",
     "Resources",
@@ -84,6 +85,14 @@ class BootstrapOptions(Options, frozen=True, kw_only=True):
     name: str
     tag: str | None = None
     host_ca: bool = False
+
+
+class PushOptions(Options, frozen=True, kw_only=True):
+    """Bring an image to its registry; ``compression`` is gzip or zstd, for layers that were made here."""
+
+    reference: str
+    all_tags: bool = False
+    compression: str = "gzip"
 
 
 class LoginOptions(Options, frozen=True, kw_only=True):

@@ -1,4 +1,4 @@
-"""Owns proving to a registry who one is; in a worker."""
+"""Owns the first words with a registry: how it wants to be asked, and who asks; in a worker."""
 
 from __future__ import annotations
 
@@ -33,6 +33,16 @@ def log_in(arguments: dict[str, Any], _fds: list[int]) -> dict[str, Any]:
             temporary=False,
             remedy="check the name and the password",
         ) from error
+    finally:
+        client.close()
+
+
+def begin(arguments: dict[str, Any], _fds: list[int]) -> dict[str, Any]:
+    """Worker: ``{"session"}``, which knows how the registry wants to be asked."""
+    client = Client(msgspec.convert(arguments, Request).session)
+    try:
+        client.ping()
+        return {"session": msgspec.to_builtins(client.session)}
     finally:
         client.close()
 

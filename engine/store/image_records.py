@@ -97,6 +97,14 @@ class ImageRecords:
         )
         return tuple((str(tagged), str(image_id)) for tagged, image_id in rows)
 
+    def names_with(self, chain_id: str) -> tuple[str, ...]:
+        """The normalised names of all images with the layer."""
+        rows = self._database.query(
+            "SELECT name FROM image_name JOIN image_layer USING (image_id) WHERE chain_id = ? ORDER BY name",
+            (chain_id,),
+        )
+        return tuple(str(row[0]) for row in rows)
+
     def manifest(self, image_id: str) -> str | None:
         """The digest of the manifest that the image came with."""
         rows = self._database.query("SELECT manifest FROM image WHERE id = ?", (image_id,))

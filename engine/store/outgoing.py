@@ -48,6 +48,10 @@ class Outgoing:
                     held.append(name)
         return tuple(self._image(image_id, held) for image_id, held in names.items())
 
+    def image(self, image_id: str) -> dict[str, Any]:
+        """One image, without names."""
+        return self._image(image_id, [])
+
     def _named(self, text: str) -> tuple[tuple[str, str], ...]:
         try:
             reference = references.parse(text)

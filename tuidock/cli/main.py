@@ -18,8 +18,8 @@ GLOBAL_FLAGS = (
     flags.text("root", "Folder of images, containers and volumes", default="/var/lib/tuidock"),
     flags.switch("version", "Print version information and quit", "v"),
 )
-_REGISTRY_VERBS = frozenset({"push", "search"})
-_NO_REGISTRY = f"not yet: images leave by '{PROGRAM} save'"
+_REGISTRY_VERBS = frozenset({"search"})
+_NO_REGISTRY = "only Docker's own registry can be searched, by an interface of its own"
 
 
 def main(argv: list[str], paths: Paths, spawner: int | None) -> int:

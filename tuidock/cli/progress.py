@@ -23,6 +23,13 @@ if TYPE_CHECKING:
     from tuidock.cli.progress_screen import Screen
 
 _TICK = 0.1
+_DONE = {
+    "done": "Loaded layer",
+    "pulled": "Pull complete",
+    "pushed": "Pushed",
+    "exists": "Layer already exists",
+}
+"""What is said of a layer that is in the store, or in a registry."""
 
 
 @contextlib.asynccontextmanager
@@ -108,8 +115,8 @@ class Plain:
             _finished(fact)
         elif isinstance(fact, events.Message):
             diagnostics.line(fact.text)
-        elif isinstance(fact, events.LayerProgress) and fact.phase == "done":
-            diagnostics.line(f"{short_digest(fact.layer)}: Loaded layer {_size(fact)}".rstrip())
+        elif isinstance(fact, events.LayerProgress) and fact.phase in _DONE:
+            diagnostics.line(f"{short_digest(fact.layer)}: {_DONE[fact.phase]} {_size(fact)}".rstrip())
 
     def _plan(self, fact: events.BuildPlanned) -> None:
         for number, step in enumerate(fact.steps, 1):

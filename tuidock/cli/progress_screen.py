@@ -22,7 +22,17 @@ _TAIL = 6
 _BAR = 50
 _SEQUENCES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f]")
-_PHASES = {"read": "Reading", "unpack": "Loading layer", "done": "Loaded"}
+_PHASES = {
+    "read": "Reading",
+    "unpack": "Loading layer",
+    "done": "Loaded",
+    "download": "Downloading",
+    "pulled": "Pull complete",
+    "upload": "Pushing",
+    "pushed": "Pushed",
+    "exists": "Layer already exists",
+}
+_LAST = frozenset({"done", "pulled", "pushed", "exists"})
 
 
 class _Step(msgspec.Struct):
@@ -83,8 +93,9 @@ class Screen:
     def complete(self) -> None:
         """The verb has succeeded: every layer that was begun is there."""
         for layer, fact in self._layers.items():
-            total = fact.total or fact.done
-            self._layers[layer] = msgspec.structs.replace(fact, phase="done", done=total)
+            if fact.phase not in _LAST:
+                total = fact.total or fact.done
+                self._layers[layer] = msgspec.structs.replace(fact, phase="done", done=total)
 
     def finish(self) -> None:
         """Paint the last state; it stays on the terminal."""
@@ -149,7 +160,7 @@ def _step_line(step: _Step, columns: int) -> str:
 def _layer_line(fact: events.LayerProgress) -> str:
     phase = _PHASES.get(fact.phase, fact.phase)
     name = short_digest(fact.layer)
-    if fact.phase == "done" or not fact.total:
+    if fact.phase in _LAST or not fact.total:
         return f"{name}: {phase} {human_size(fact.done) if fact.done else ''}".rstrip()
     filled = min(_BAR, _BAR * fact.done // fact.total)
     bar = ("=" * max(0, filled - 1) + ">" * bool(filled)).ljust(_BAR)

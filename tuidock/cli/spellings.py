@@ -120,6 +120,7 @@ VERBS = (
     Verb(("image inspect",), "inspect", "IMAGE", "Display detailed information on one or more images"),
     Verb(("image prune",), "prune", "IMAGES", "Remove unused images"),
     Verb(("image pull", "pull"), "registries", "PULL", "Download an image from a registry"),
+    Verb(("image push", "push"), "registries", "PUSH", "Upload an image to a registry"),
     Verb(("login",), "registries", "LOGIN", "Authenticate to a registry"),
     Verb(("logout",), "registries", "LOGOUT", "Log out from a registry"),
     Verb(("image load", "load"), "archives", "LOAD", "Load an image from a tar archive or STDIN"),

@@ -1,4 +1,4 @@
-"""Owns the verbs that speak to registries: pull, login, logout."""
+"""Owns the verbs that speak to registries: pull, push, login, logout."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from engine.options import LoginOptions, PullOptions
+from engine.options import LoginOptions, PullOptions, PushOptions
 from tuidock.cli import diagnostics, output
 from tuidock.cli.command import Command, Invocation
 from tuidock.cli.flags import switch, text
@@ -31,6 +31,26 @@ async def _pull(engine: Engine, invocation: Invocation) -> int:
     for one in pulled:
         output.lines([one.name] if quiet else [f"Digest: {one.digest}", one.name])
     return 0
+
+
+async def _push(engine: Engine, invocation: Invocation) -> int:
+    quiet = invocation.switch("quiet")
+    options = PushOptions(
+        reference=invocation.arguments[0],
+        all_tags=invocation.switch("all-tags"),
+        compression=invocation.text("compression"),
+    )
+    async with reporting("quiet" if quiet else "auto") as progress:
+        pushed = await engine.images.push(options, progress)
+    for one in pushed:
+        output.line(one.name if quiet else f"{one.tag}: digest: {one.digest} size: {one.size}")
+    return 0
+
+
+def _compression(value: str) -> str:
+    if value not in {"gzip", "zstd"}:
+        raise ValueError("must be gzip or zstd")
+    return value
 
 
 async def _login(engine: Engine, invocation: Invocation) -> int:
@@ -86,6 +106,22 @@ PULL = Command(
     flags=(
         switch("all-tags", "Download all tagged images in the repository", "a"),
         text("platform", "Set platform if server is multi-platform capable"),
+        switch("quiet", "Suppress verbose output", "q"),
+    ),
+    fewest=1,
+    most=1,
+)
+PUSH = Command(
+    usage="[OPTIONS] NAME[:TAG]",
+    run=_push,
+    flags=(
+        switch("all-tags", "Push all tags of an image to the repository", "a"),
+        text(
+            "compression",
+            "Compress layers that were made here (gzip, zstd)",
+            default="gzip",
+            convert=_compression,
+        ),
         switch("quiet", "Suppress verbose output", "q"),
     ),
     fewest=1,
