@@ -179,3 +179,9 @@ def test_events_tell_of_networks(tuidock, net):
         f"connect {box}",
         f"disconnect {box}",
     ]
+
+
+def test_a_name_server_on_the_loopback_is_warned_of(tuidock):
+    flags = ("--network", "none", "--dns", "9.9.9.9", "--dns", "127.0.0.1")
+    run = tuidock("run", "--rm", *flags, "busybox", "true")
+    assert (run.returncode, run.stderr) == (0, "WARNING: Localhost DNS (127.0.0.1) may fail in containers.\n")

@@ -148,6 +148,9 @@ def _attachment(invocation: Invocation) -> Attachment:
 
 
 async def _created(engine: Engine, invocation: Invocation, options: CreateOptions) -> Container:
+    local = next((server for server in options.dns if server == "::1" or server.startswith("127.")), "")
+    if local:
+        diagnostics.warn(f"Localhost DNS ({local}) may fail in containers.")
     # not in a pipe or a script: there standard error is the container's alone
     quiet = invocation.switch("quiet") or not os.isatty(diagnostics.STDERR)
     warnings: list[str] = []
