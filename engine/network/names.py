@@ -1,9 +1,9 @@
 """Owns the way to a container's resolver inside its own namespace, as netlink items; refuses to send them.
 
 The resolver listens at 127.0.0.11 on ports that the kernel chooses, so that the container can have a server
-of its own on port 53 of all addresses. The two chains change port numbers on the way out and back, without
-connection tracking: of that the container may have rules of its own, and for them (it happens between the
-two chains) both directions are of port 53.
+of its own on port 53 of all addresses. Two chains change the port's number: of a question as the last thing
+before a socket takes it, of an answer as the first thing when it is sent. So whatever rules the container has
+of its own, with connection tracking or without, they see port 53.
 """
 
 from __future__ import annotations
@@ -32,15 +32,15 @@ ADDRESS = "127.0.0.11"
 _PORT = 53
 _STAND_INS = {"udp": 0xF2D5, "tcp": 0xE3B7}
 """In the place of ports that only the supervisor knows, each in two rules."""
-_BACK, _THERE = -300, -150
-"""Before connection tracking (-200) sees an answer, and after it has seen a question."""
+_FIRST, _LAST = -500, 1000
+"""Beyond the priorities that anything has: connection tracking has -200, filters have about 0."""
 
 
 def rewrite_plan() -> Operations:
     """Questions to 127.0.0.11:53 go to the stand-ins' ports, and their answers come from 53."""
     return (
-        *_table("tuidock-names", "daddr", "dport", _THERE),
-        *_table("tuidock-named", "saddr", "sport", _BACK),
+        *_table("tuidock-names", ("input", _LAST), "daddr", "dport"),
+        *_table("tuidock-named", ("output", _FIRST), "saddr", "sport"),
     )
 
 
@@ -49,13 +49,14 @@ def rewrite_items(templates: Templates) -> tuple[dict[str, Any], ...]:
     return tuple(_with_ports(msgspec.to_builtins(item)) for item in templates.items(rewrite_plan()))
 
 
-def _table(table: str, side: str, port_side: str, priority: int) -> Operations:
+def _table(table: str, hook: tuple[str, int], side: str, port_side: str) -> Operations:
+    chain, priority = hook
     rules = []
     for protocol, stand_in in _STAND_INS.items():
         before, after = (_PORT, stand_in) if port_side == "dport" else (stand_in, _PORT)
         matches = (AddressMatch(side, ADDRESS), ProtocolMatch(protocol), PortMatch(before, port_side))
-        rules.append(AddRule(table, "output", matches, RewritePort(port_side, protocol, after)))
-    return (AddTable(table), AddChain(table, "output", "filter", priority), *rules)
+        rules.append(AddRule(table, chain, matches, RewritePort(port_side, protocol, after)))
+    return (AddTable(table), AddChain(table, chain, "filter", priority), *rules)
 
 
 def _with_ports(item: dict[str, Any]) -> dict[str, Any]:

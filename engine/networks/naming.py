@@ -59,14 +59,14 @@ def full_hostname(request: AttachmentRequest) -> str:
 
 
 def _hosts(parts: Parts, request: AttachmentRequest, members: tuple[Member, ...]) -> str:
-    """With the addresses of each network; ``host-gateway`` is the first one's that has one."""
+    """With the addresses of each network; ``host-gateway`` is the host's on the first bridge."""
     addresses = [
         address for member in members for address in (member.endpoint.address, member.endpoint.address6)
     ]
     gateways: tuple[str, ...] = ()
-    networks = [member.network for member in members]
-    if not members and (default := parts.records.find("bridge")) is not None:
-        networks = [default]
+    networks = [member.network for member in members if member.network.driver == "bridge"]
+    if not networks and (default := parts.records.find("bridge")) is not None:
+        networks = [default]  # the gateway of a macvlan is not this host
     for network in networks:
         gateways = gateways or tuple(filter(None, (network.gateway, network.gateway6)))
     return resolver.hosts_text(full_hostname(request), addresses, request.extra_hosts, gateways)

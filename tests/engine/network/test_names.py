@@ -121,11 +121,11 @@ def test_ports_are_changed_on_the_way_there_and_back():
     udp, tcp = ProtocolMatch("udp"), ProtocolMatch("tcp")
     assert rewrite_plan() == (
         AddTable("tuidock-names"),
-        AddChain("tuidock-names", "output", "filter", -150),
-        AddRule("tuidock-names", "output", (there, udp, PortMatch(53)), RewritePort("dport", "udp", 0xF2D5)),
-        AddRule("tuidock-names", "output", (there, tcp, PortMatch(53)), RewritePort("dport", "tcp", 0xE3B7)),
+        AddChain("tuidock-names", "input", "filter", 1000),
+        AddRule("tuidock-names", "input", (there, udp, PortMatch(53)), RewritePort("dport", "udp", 0xF2D5)),
+        AddRule("tuidock-names", "input", (there, tcp, PortMatch(53)), RewritePort("dport", "tcp", 0xE3B7)),
         AddTable("tuidock-named"),
-        AddChain("tuidock-named", "output", "filter", -300),
+        AddChain("tuidock-named", "output", "filter", -500),
         AddRule(
             "tuidock-named",
             "output",

@@ -203,6 +203,33 @@ def test_port_53_of_all_addresses_is_the_container_s_own(serve, netns):
         assert (server.asked, served.ask("me")[0]) == (["web.example"], 0)
 
 
+OWN_RULES = """
+table ip own {
+  chain out {
+    type filter hook output priority 0; policy drop;
+    ct state new meta l4proto { tcp, udp } th dport 53 accept
+    ct state established accept
+  }
+  chain in {
+    type filter hook input priority 0; policy drop;
+    ct state new ip daddr 127.0.0.11 th dport 53 accept
+    ct state established accept
+  }
+}
+"""
+
+
+def test_rules_of_the_container_s_own_see_port_53(serve, netns):
+    subprocess.run(
+        ["ip", "netns", "exec", netns.name, "nft", "-f", "-"], input=OWN_RULES.encode(), check=True
+    )
+    served, packet = serve(), packet_of("me", A)
+    with served.connect() as asking:
+        asking.sendall(framed(packet))
+        by_stream = read_answer(served.read_message(asking), packet)
+    assert (served.ask("me")[0], by_stream[0]) == (0, 0)
+
+
 def test_a_kernel_that_rewrites_no_ports_gives_port_53_itself(serve, netns):
     broken = {"family": 12, "message": base64.b64encode(b"\x14\0\0\0\x7f\x0a\5\0" + bytes(12)).decode()}
     served = serve(rewrite=[{**broken, "expect_acks": 1, "ignore_errno": [], "ports": []}])
