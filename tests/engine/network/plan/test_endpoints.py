@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from engine.network.plan import naming
 from engine.network.plan import operations as ops
 from engine.network.plan.endpoints import (
     ChangePlan,
@@ -164,3 +165,25 @@ def test_the_last_network_takes_the_ports_along():
 def test_a_macvlan_is_left_from_inside():
     made = change_plan(OWNER, (A, place("bb", 1, driver="macvlan")), (A,), ((), ()))
     assert made == ChangePlan(container=(ops.DeleteLink("eth1"),))
+
+
+def test_published_ports_of_all_addresses_lead_to_the_end_and_go_before_it():
+    ports = (PortBinding(container_port=80, host_port=8080, host_ip="0.0.0.0"),)
+    made = endpoint_plan(OWNER, (A,), ports)
+    assert made.host[:3] == (*veth(0), ops.AddTable(TABLE))
+    rules = [rule for rule in made.host if isinstance(rule, ops.AddRule)]
+    assert {rule.verdict for rule in rules} == {ops.DestinationNat("10.0.0.2", 80)}
+    assert {rule.chain for rule in rules} == {"prerouting", "output"}
+    assert made.teardown == (ops.DeleteTable(TABLE), ops.Unplug(FIRST))
+
+
+def test_a_port_of_loopback_is_not_taken_from_elsewhere():
+    ports = (PortBinding(container_port=80, host_port=80, host_ip="127.0.0.1"),)
+    made = endpoint_plan(OWNER, (A,), ports)
+    assert {rule.chain for rule in made.host if isinstance(rule, ops.AddRule)} == {"output"}
+
+
+def test_names_fit_the_kernel():
+    further = naming.veth_name(OWNER, "f" * 64)
+    assert (len(naming.veth_name(OWNER)), len(further)) == (15, 15)
+    assert naming.container_table(OWNER) == TABLE
