@@ -104,7 +104,7 @@ def _check(options: CreateNetworkOptions) -> None:
         raise Conflict("network", options.name, reason, remedy="use the one that there is")
     if options.driver not in {DEFAULT, *SUBINTERFACES}:
         remedy = f"drivers are {', '.join((DEFAULT, *SUBINTERFACES))}"
-        raise InvalidInput("", f'could not find plugin "{options.driver}": plugin not found', remedy=remedy)
+        raise InvalidInput("", f'plugin "{options.driver}" not found', remedy=remedy)
     if options.ipv6 and not os.path.exists("/proc/sys/net/ipv6"):
         raise InvalidInput("", "this kernel has no IPv6", remedy="leave out --ipv6")
 
