@@ -29,7 +29,7 @@ def occupant(binding: PortBinding) -> str:
     """``container NAME`` or ``PROGRAM (pid N)``; empty if nobody can be named."""
     processes = [name for name in os.listdir("/proc") if name.isdigit()]
     for pid in processes:
-        if _text(f"/proc/{pid}/comm").strip() == _SUPERVISOR:
+        if _text(f"/proc/{pid}/comm").strip() == _SUPERVISOR and _is_of_this_network(pid):
             name = _container(pid, binding)
             if name:
                 return name
@@ -48,6 +48,13 @@ def _container(pid: str, binding: PortBinding) -> str:
             if any(_covers(entry, binding) for entry in entries):
                 return f"container {bundle.get('name') or bundle['id']}"
     return ""
+
+
+def _is_of_this_network(pid: str) -> bool:
+    try:
+        return os.path.samefile(f"/proc/{pid}/ns/net", "/proc/self/ns/net")
+    except OSError:
+        return False
 
 
 def _bundle(run_dir: str) -> dict[str, Any]:

@@ -59,12 +59,15 @@ class PortClaims:
         self._claims[protocol, port] = claim.detach(), time.monotonic() + _SECONDS
         return True
 
+    def drop(self, protocol: str, port: int) -> None:
+        """Give up the claim."""
+        os.close(self._claims.pop((protocol, port))[0])
+
     def settle(self) -> None:
         """Give up those whose port somebody holds, and those that nobody came to hold."""
-        for (protocol, port), (claim, due) in list(self._claims.items()):
+        for (protocol, port), (_, due) in list(self._claims.items()):
             if due < time.monotonic() or not _is_free(protocol, port):
-                del self._claims[protocol, port]
-                os.close(claim)
+                self.drop(protocol, port)
 
 
 def bind_ports(
@@ -134,8 +137,11 @@ class _Choice:
 
     def _first(self, addresses: tuple[str, ...], spec: PortSpec) -> int:
         for port in range(spec.host_port, spec.host_port_end + 1):
-            if self._is_had(addresses, port, spec.protocol) and self._claims.take(spec.protocol, port):
-                return port
+            # Claimed first: one that another start has claimed is not even tried, it is about to be bound.
+            if self._claims.take(spec.protocol, port):
+                if self._is_had(addresses, port, spec.protocol):
+                    return port
+                self._claims.drop(spec.protocol, port)
         where = f"{_text(addresses[0])}:{spec.host_port}-{spec.host_port_end}"
         raise NetworkFailure(
             f"Bind for {where} failed", "all ports are allocated", remedy="give a longer range of host ports"

@@ -12,6 +12,7 @@ from __future__ import annotations
 import errno
 import os
 import select
+from time import sleep
 
 from engine.shim import signals, sockets, wire
 from engine.shim.loop import IN
@@ -33,6 +34,7 @@ _KINDS = {
     "sctp": (sockets.SOCK_STREAM, _SCTP),
 }
 _BACKLOG = 4096
+_INSTANT, _TRIES = 0.01, 20
 _PAUSE = 1.0
 """Seconds until a relay that failed has a successor."""
 
@@ -120,7 +122,7 @@ class Ports:
             relayed = bool(entry.get("relay"))
             try:
                 if port not in self._held:
-                    opened[port] = bind(*port, listen=relayed).detach()
+                    opened[port] = _bind_patiently(*port, listen=relayed).detach()
                 elif relayed and port[2] != "udp":
                     with sockets.Socket(fileno=os.dup(self._held[port])) as held:
                         held.listen(_BACKLOG)
@@ -190,6 +192,18 @@ def _each(wanted: list[dict]) -> Iterator[tuple[_Port, dict, int]]:  # type: ign
         address = entry.get("host_ip") or "0.0.0.0"
         for offset in range(entry.get("count", 1)):
             yield (address, entry["host_port"] + offset, entry["protocol"]), entry, offset
+
+
+def _bind_patiently(address: str, number: int, protocol: str, *, listen: bool) -> sockets.Socket:
+    """An engine that looks whether a port is free has it for an instant: that is waited for."""
+    for _ in range(_TRIES):
+        try:
+            return bind(address, number, protocol, listen=listen)
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise
+            sleep(_INSTANT)
+    return bind(address, number, protocol, listen=listen)
 
 
 def bind(address: str, number: int, protocol: str, *, listen: bool = False) -> sockets.Socket:
