@@ -41,15 +41,18 @@ def format_flag() -> Flag:
     return text("format", FORMAT_HELP)
 
 
-def check_format(source: str) -> None:
-    """Refuse a template that does not parse, before the engine opens; CannotStart with Go's reason."""
+def check_format(source: str, *, of_rows: bool = True) -> None:
+    """Refuse a template that does not parse, before the engine opens; CannotStart with Go's reason.
+
+    In one ``of_rows`` a backslash and t or n is a tab or a newline; in one of a document it is what it is.
+    """
     if "{{" not in source:
         return
     from tuidock.cli.gotemplate.lexer import TemplateError
     from tuidock.cli.gotemplate.template import Template
 
     try:
-        Template(_unescaped(source))
+        Template(_unescaped(source) if of_rows else source)
     except TemplateError as error:
         raise CannotStart(f"failed to parse template: {error}") from None
 
@@ -92,13 +95,14 @@ def rendered(rows: Sequence[Row], layout: Layout, source: str) -> str:
     return tabwriter.aligned(f"{header}\n{shown}")
 
 
-def rendered_document(value: Any, source: str) -> str:
-    """One document of ``inspect``, ``info`` or ``version`` through ``--format``."""
+def rendered_document(value: Any, source: str, *, of_rows: bool = False) -> str:
+    """One document of ``inspect``, ``info`` or ``version`` through ``--format``; see ``check_format``."""
     from tuidock.cli.gotemplate.lexer import TemplateError
     from tuidock.cli.gotemplate.template import Template
 
     try:
-        return Template("{{json .}}" if source == "json" else _unescaped(source)).render(value)
+        body = _unescaped(source) if of_rows else source
+        return Template("{{json .}}" if source == "json" else body).render(value)
     except TemplateError as error:
         raise CannotStart(f"template parsing error: {error}") from None
 

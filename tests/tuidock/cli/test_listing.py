@@ -60,3 +60,14 @@ def test_cut_texts_end_in_an_ellipsis():
 def test_names_are_sorted_as_people_count():
     names = ["n10", "b", "n9", "a b", "B", "n09", "a1"]
     assert sorted(names, key=listing.natural) == ["B", "a b", "a1", "b", "n9", "n09", "n10"]
+
+
+def test_an_escape_in_a_documents_template_is_gos_alone():
+    shown = listing.rendered_document({"Name": "web"}, '{{.Name}}{{"\\n"}}\\n')
+    assert shown == "web\n\\n"
+
+
+def test_an_escape_in_a_rows_template_is_made_before_it_is_parsed():
+    with pytest.raises(CannotStart, match="unterminated quoted string"):
+        listing.check_format('{{"\\n"}}')
+    listing.check_format('{{"\\n"}}', of_rows=False)

@@ -90,7 +90,7 @@ def document(event: Event) -> dict[str, Any]:
 
 
 def _check(invocation: Invocation) -> None:
-    listing.check_format(invocation.text("format"))
+    listing.check_format(invocation.text("format"), of_rows=False)
 
 
 EVENTS = Command(

@@ -40,7 +40,7 @@ _SIZE = switch("size", "Display total file sizes if the type is container", "s")
 def check_format(invocation: Invocation) -> None:
     """Refuse a template that does not parse before the engine opens."""
     try:
-        listing.check_format(invocation.text("format"))
+        listing.check_format(invocation.text("format"), of_rows=False)
     except UsageError as error:
         raise CannotStart(
             error.message.replace("failed to parse template", "template parsing error")

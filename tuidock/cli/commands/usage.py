@@ -44,7 +44,7 @@ async def _df(engine: Engine, invocation: Invocation) -> int:
         sections = _sections(found, time.time_ns())
         if source:
             rows = {name: rows for name, _, rows, _ in sections}
-            output.line(listing.rendered_document(rows, source))
+            output.line(listing.rendered_document(rows, source, of_rows=True))
         else:
             output.text("\n".join(_shown(title, rows, columns) for _, title, rows, columns in sections))
         return 0
