@@ -30,6 +30,7 @@ _AT_ONCE = 64
 _LONGEST_QUESTION = 4096
 _CONNECTIONS = 100
 _IDLE_SECONDS = 10.0
+_REST_SECONDS = 1.0
 _ADDRESSES = {
     dns.A: lambda address: ":" not in address,
     dns.AAAA: lambda address: ":" in address,
@@ -142,13 +143,25 @@ class Resolver:
     def _on_connection(self, _events: int) -> None:
         try:
             accepted, _ = self._listener.accept()  # type: ignore[union-attr]
-        except OSError:
+        except (BlockingIOError, ConnectionAbortedError):
+            return
+        except OSError:  # no descriptor is left: not asked about again at once
+            self._rest()
             return
         if len(self._connections) >= _CONNECTIONS:
             accepted.close()
             return
         accepted.setblocking(False)
         self._connections.append(_Connection(self, self._loop, accepted))  # type: ignore[arg-type]
+
+    def _rest(self) -> None:
+        if self._loop is not None and self._listener is not None:
+            self._loop.forget(self._listener.fileno())
+            self._loop.after(_REST_SECONDS, self._go_on)
+
+    def _go_on(self) -> None:
+        if self._loop is not None and self._listener is not None:
+            self._loop.watch(self._listener.fileno(), IN, self._on_connection)
 
     def gone(self, connection: _Connection) -> None:
         """A connection has been closed."""
@@ -157,6 +170,12 @@ class Resolver:
     # -- questions -------------------------------------------------------------------------------------
     def handle(self, packet: bytes, reply: Callable[[bytes], None], *, stream: bool) -> bool:
         """Answer the question in ``packet``, now or later, by ``reply``; False if it is to have no answer."""
+        try:
+            return self._handle(packet, reply, stream=stream)
+        except Exception:
+            return False  # whatever is asked, it must not take the container with it
+
+    def _handle(self, packet: bytes, reply: Callable[[bytes], None], *, stream: bool) -> bool:
         question = dns.read_question(packet)
         if question is None:
             return False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import os
+import resource
 import secrets
 import socket
 import subprocess
@@ -299,6 +300,22 @@ def test_streams_are_bounded(serve):
     assert read_answer(served.read_message(clients[0]), packet)[0] == 0
     for client in clients:
         client.close()
+
+
+def test_without_a_descriptor_clients_wait(serve):
+    served, packet = serve(), packet_of("me", A)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with served.connect() as asking:
+        asking.sendall(framed(packet))
+        free = os.dup(0)
+        os.close(free)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (free, hard))
+        try:
+            served.loop.turn(50)
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        assert served.ask("me")[0] == 0
+        assert read_answer(served.read_message(asking), packet)[0] == 0
 
 
 def test_nothing_is_left_of_it(serve, netns, tmp_path):
