@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from engine.checking.findings import Found, found
-from engine.checking.wanted import Wanted, ends, host_items, items, wanted
+from engine.checking.wanted import Wanted, ends, items, table_items, wanted
 from engine.network import bridge, forwarding, listing
 from engine.network.listing import Link
 from engine.network.plan import bridges, naming
@@ -148,7 +148,7 @@ def _reconnecting(
         arguments = {
             "pid": live.pid,
             "start_time": live.start_time,
-            "host": msgspec.to_builtins(host_items(live)),
+            "host": msgspec.to_builtins((*items(live, "host"), *table_items(live))),
             "container": msgspec.to_builtins(items(live, "container")),
         }
         await launcher.work("engine.shim.mending:reconnect", arguments)
@@ -174,7 +174,7 @@ def _links_too_many(parts: Parts, known: Known, networks: list[Network], kernel:
         if name in mine or (link.master in bridges and len(name) == len(naming.veth_name("0" * _SHORT))):
             delete = _deleting(parts, ops.DeleteLink(name), mine.get(name, ""))
             yield found("interface", name, "its container does not run", delete)
-    for network_id in known.networks - {network.id for network in parts.records.all()}:
+    for network_id in sorted(known.networks - {network.id for network in parts.records.all()}):
         for name in (f"br-{network_id[:_SHORT]}", f"dm-{network_id[:_SHORT]}"):
             if name in kernel.links:
                 delete = _deleting(parts, ops.DeleteLink(name))
@@ -208,7 +208,7 @@ def _tables_too_many(parts: Parts, known: Known, networks: list[Network], kernel
         (unused, "its bridge has no container"),
         (removed, "its network was removed"),
     )
-    for key in kernel.tables.keys() - kept:
+    for key in sorted(kernel.tables.keys() - kept):
         family, name = key
         why = next((why for names, why in reasons if name in names), "")
         if why and name not in busy:

@@ -36,19 +36,18 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
 
 def wanted(live: Live) -> Wanted:
     """What the container has according to its bundle."""
-    host, container = host_items(live), items(live, "container")
+    host, container = items(live, "host"), items(live, "container")
     return Wanted(
         links={name: master for name, kind, master in _made_links(host) if kind == "veth"},
-        tables=asked_tables(host),
+        tables={**asked_tables(host), **asked_tables(table_items(live))},
         addresses=tuple(_addresses(container)),
     )
 
 
-def host_items(live: Live) -> tuple[Item, ...]:
-    """What makes all of the container's on the host: its ends, and its tables."""
+def table_items(live: Live) -> tuple[Item, ...]:
+    """What makes the container's own tables once more."""
     tables = (live.network.get("firewall") or {}).get("tables", ())
-    made = [item for table in tables for item in table["make"]]
-    return (*items(live, "host"), *msgspec.convert(made, tuple[Item, ...]))
+    return msgspec.convert([item for table in tables for item in table["make"]], tuple[Item, ...])
 
 
 def ends(live: Live) -> tuple[Endpoint, ...]:

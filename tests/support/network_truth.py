@@ -105,14 +105,13 @@ def _links(paths: Paths, run: Run, running: dict[str, Running]) -> Iterator[str]
 def _tables(run: Run, running: dict[str, Running]) -> Iterator[str]:
     document = json.loads(run("nft", "-j", "list", "ruleset"))["nftables"]
     tables = {part["table"]["name"] for part in document if "table" in part}
-    bridges = {
-        link["ifname"] for link in json.loads(run("ip", "-j", "link", "show", "type", "bridge") or "[]")
-    }
+    plugged = json.loads(run("ip", "-j", "link", "show", "type", "veth") or "[]")
+    bridges = {link["master"] for link in plugged if "master" in link}
     publishing = {f"tuidock-{one.id[:12]}": one for one in running.values() if one.ports and one.addresses}
     for table in sorted(tables):
         name = table.removeprefix("tuidock-")
         if table.startswith("tuidock-br-") and name not in bridges:
-            yield f"table {table} has no bridge"
+            yield f"table {table} is of a bridge without containers"
         elif table.startswith("tuidock-") and len(name) == len("0123456789ab") and table not in publishing:
             yield f"table {table} is of no container that runs and publishes"
     for bridge in bridges:
