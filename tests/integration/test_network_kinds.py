@@ -46,9 +46,9 @@ def create(lab: Lab, **options: Any) -> dict[str, Any]:
     return made
 
 
-def attach(lab: Lab, network: str = "mine", **wish: Any) -> dict[str, Any]:
-    endpoints = [{"network": network, **wish}]
-    made = lab.attach(secrets.token_hex(32), network=network, endpoints=endpoints)
+def attach(lab: Lab, *, ports: Any = (), **wish: Any) -> dict[str, Any]:
+    endpoints = [{"network": "mine", **wish}]
+    made = lab.attach(secrets.token_hex(32), network="mine", endpoints=endpoints, ports=ports)
     return {**made, **made["endpoints"][0]}
 
 
@@ -190,13 +190,20 @@ def test_isolated_network_is_not_even_reached_by_the_host(lab: Lab) -> None:
     assert answers == (client["address"], "")
 
 
-def test_routed_network_keeps_its_addresses_outside(lab: Lab) -> None:
-    key = "com.docker.network.bridge.gateway_mode_ipv4"
-    create(lab, subnets=["10.5.0.0/24"], options={key: "routed"})
-    container = attach(lab)
+def test_routed_containers_keep_their_addresses_and_are_reached_at_published_ports(lab: Lab) -> None:
+    modes = {f"com.docker.network.bridge.gateway_mode_ipv{version}": "routed" for version in (4, 6)}
+    create(lab, **DUAL, options=modes)
+    ports = [{"container_port": port, "host_port": 8000 + port} for port in (80, 81)]
+    container = attach(lab, ports=ports)
+    for port, address in ((80, ANY), (81, ANY6), (82, ANY), (83, ANY6)):
+        lab.serve(container["netns"], "tcp", port, address)
     lab.serve(lab.client, "tcp", 80)
     lab.ip(lab.client, "route", "add", "10.5.0.0/24", "via", HOST_ADDRESS)
-    assert ask(lab, container["netns"], CLIENT_ADDRESS) == container["address"]
+    lab.ip(lab.client, "-6", "route", "add", "fd00:5::/64", "via", HOST_ADDRESS6)
+    four, six = container["address"], container["address6"]
+    assert ask(lab, container["netns"], CLIENT_ADDRESS) == four
+    answers = [ask(lab, lab.client, *way) for way in ((four, 80), (six, 81), (four, 82), (six, 83))]
+    assert answers == [CLIENT_ADDRESS, CLIENT_ADDRESS6, "", ""]
 
 
 def test_source_address_of_what_leaves_may_be_chosen(lab: Lab) -> None:

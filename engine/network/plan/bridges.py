@@ -24,7 +24,6 @@ from engine.network.plan.operations import (
     Match,
     Operation,
     Operations,
-    ProtocolMatch,
     Published,
     SetSysctl,
     SourceNat,
@@ -36,7 +35,6 @@ if TYPE_CHECKING:
 
 _RAW, _FILTER, _SRCNAT = -300, 0, 100
 _LOOPBACK = "127.0.0.0/8"
-_ICMP = {"ip": "icmp", "ip6": "icmpv6"}
 
 
 def bridge_link_plan(network: Network, mtu: int) -> Operations:
@@ -147,9 +145,8 @@ def _forwarded(
         ((leaving, Published()), Accept()),
     ]
     rules += [((leaving, InterfaceMatch("iif", name)), Accept()) for name in options.trusted]
-    if family.gateway_mode == "routed":
-        rules.append(((leaving, ProtocolMatch(_ICMP[family.name])), Accept()))
-    if family.gateway_mode != "nat-unprotected":
+    # Of a routed network each container's own table says who reaches it.
+    if family.gateway_mode not in {"nat-unprotected", "routed"}:
         rules.append(((leaving, from_elsewhere), Drop()))
     return rules + apart
 

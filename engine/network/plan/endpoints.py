@@ -28,6 +28,7 @@ from engine.network.plan.operations import (
     Unplug,
 )
 from engine.network.plan.published import published_plan
+from engine.network.plan.routed import RoutedEnd, routed_plan
 from engine.records import Endpoint, Network
 
 if TYPE_CHECKING:
@@ -235,7 +236,25 @@ def _republished(owner_id: str, before: _Published, after: _Published) -> Operat
 
 def _opened(owner_id: str, places: tuple[Place, ...], ports: tuple[PortBinding, ...]) -> Operations:
     address, address6 = published_addresses(places) if ports else ("", "")
-    return published_plan(container_table(owner_id), address, ports, address6)
+    table = container_table(owner_id)
+    published = published_plan(table, address, ports, address6)
+    known = {one.family for one in _tables(published)}
+    routed = routed_plan(table, tuple(end for place in places for end in _routed(place)), ports)
+    return (*published, *(one for one in routed if not isinstance(one, AddTable) or one.family not in known))
+
+
+def _routed(place: Place) -> list[RoutedEnd]:
+    """The ends that others may send to: see ``engine.network.plan.routed``."""
+    network, endpoint = place.network, place.endpoint
+    if not _is_plugged(place) or network.internal or not network.options:
+        return []
+    options = bridge_options(network.options)
+    modes = ((options.gateway_mode, endpoint.address), (options.gateway_mode6, endpoint.address6))
+    return [
+        RoutedEnd(network.bridge, address, options.trusted)
+        for mode, address in modes
+        if mode == "routed" and address
+    ]
 
 
 def _tables(opened: Operations) -> list[AddTable]:
