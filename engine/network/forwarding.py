@@ -10,12 +10,17 @@ from __future__ import annotations
 
 import os
 import socket
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import msgspec
+
+from engine.network.firewall import watched_tables
 from engine.network.host import read_text
 from engine.network.plan import bridges, naming
 from engine.network.plan import operations as ops
 from engine.network.sending import send
+from engine.shim import state
+from engine.shim.firewall import guard_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -85,9 +90,22 @@ def _guard(templates: Templates, bridge: str, family: str) -> list[str]:
         key = SWITCHES[family].removeprefix("/proc/sys/").replace("/", ".")
         return [f"{key}=1 lets this host route between its {len(others)} interfaces"]
     if others:
-        table = (ops.DeleteTable(naming.GUARD_TABLE, family), *bridges.guard_plan(others, family))
-        send("keep the host's interfaces apart", templates.items(table))
+        table = bridges.guard_plan(others, family)
+        deletion = ops.DeleteTable(naming.GUARD_TABLE, family)
+        send("keep the host's interfaces apart", templates.items((deletion, *table)))
+        _remember(family, watched_tables(templates, table)[0])
     return []
+
+
+def _remember(family: str, table: dict[str, Any]) -> None:
+    """Where a supervisor looks when somebody has flushed the whole ruleset, the guard too."""
+    path = guard_path()
+    try:
+        with open(path, "rb") as file:
+            known = msgspec.json.decode(file.read(), type=dict[str, Any])
+    except (FileNotFoundError, msgspec.DecodeError):
+        known = {}
+    state.write_json(path, {**known, family: table}, durable=False)
 
 
 def _is_port(name: str) -> bool:

@@ -15,7 +15,7 @@ import os
 import struct
 from time import monotonic, sleep
 
-from engine.shim import netlink_send, nftables, sockets
+from engine.shim import json_text, netlink_send, nftables, sockets
 
 TYPE_CHECKING = False  # importing typing would cost every container half a megabyte
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ _NOTHING: dict = {}  # type: ignore[type-arg]
 class Firewall:
     """The rules of one container and of its bridges; ``wanted`` is ``network.firewall`` or None."""
 
-    __slots__ = ("_child", "_delay", "_events", "_loop", "_timer", "_wanted")
+    __slots__ = ("_child", "_delay", "_events", "_loop", "_owed", "_timer", "_wanted")
 
     def __init__(self, wanted: dict | None) -> None:  # type: ignore[type-arg]
         self._wanted = wanted or _NOTHING
@@ -47,6 +47,7 @@ class Firewall:
         self._loop: Loop | None = None
         self._timer: Timer | None = None
         self._delay = _DELAY
+        self._owed = False
         self._child = (0, -1)
 
     def ensure(self) -> None:
@@ -69,7 +70,7 @@ class Firewall:
         if obstructed(self._wanted):
             from engine.shim import foreign
 
-            foreign.wait(self._place(), _PLACING_SECONDS)
+            self._owed = foreign.wait(self._place(), _PLACING_SECONDS) != 0
         if self._loop is not None:
             self.attend(self._loop)
 
@@ -86,6 +87,8 @@ class Firewall:
         self._loop = loop
         if self._events is not None:
             loop.watch(self._events.fileno(), _IN, self._on_change)
+        if self._owed:
+            self._later()
 
     def rest(self) -> None:
         """The container is unplugged: nothing is looked after until ``ensure``."""
@@ -94,8 +97,8 @@ class Firewall:
                 self._loop.forget(self._events.fileno())
             self._loop.cancel(self._timer)
             if self._child[0]:
-                self._loop.forget(self._child[1])
                 self._reap()
+            self._loop.cancel(self._timer)
         if self._events is not None:
             self._events.close()
             self._events = None
@@ -109,6 +112,15 @@ class Firewall:
         loop, events = self._loop, self._events
         if loop is not None and events is not None:
             loop.forget(events.fileno())
+            loop.cancel(self._timer)
+            self._timer = loop.after(self._delay, self._look)
+
+    def _later(self) -> None:
+        """What could not be mended is tried again, less and less often."""
+        loop = self._loop
+        if loop is not None:
+            self._delay = min(2 * self._delay, _LONGEST)
+            loop.cancel(self._timer)
             self._timer = loop.after(self._delay, self._look)
 
     def _look(self) -> None:
@@ -116,24 +128,27 @@ class Firewall:
         if loop is None or events is None:
             return
         _drain(events)
-        try:
-            whole = not self._mend()
-        except OSError:
-            whole = False
-        self._delay = _DELAY if whole else min(2 * self._delay, _LONGEST)
         loop.watch(events.fileno(), _IN, self._on_change)
+        try:
+            _make(self._wanted.get("tables", ()))
+            bridges = [table for tables in _tables(self._wanted) for table in tables]
+            if _make(bridges):
+                # All was flushed. A guard that alone is gone was deleted: somebody wants a router.
+                _make(_guards())
+            if obstructed(self._wanted):
+                self._clear_way()
+            else:
+                self._delay = _DELAY
+        except OSError:
+            self._later()
 
-    def _mend(self) -> bool:
-        """Whether anything had to be put back; programs are run by a child."""
-        mended = False
-        for tables in (self._wanted.get("tables", ()), *_tables(self._wanted)):
-            mended = _make(tables) or mended
-        if obstructed(self._wanted) and not self._child[0] and self._loop is not None:
+    def _clear_way(self) -> None:
+        """By a child: programs take their time."""
+        loop = self._loop
+        if loop is not None and not self._child[0]:
             pid = self._place()
             self._child = pid, os.pidfd_open(pid)
-            self._loop.watch(self._child[1], _IN, lambda _events: self._reap())
-            mended = True
-        return mended
+            loop.watch(self._child[1], _IN, lambda _events: self._reap())
 
     def _reap(self) -> None:
         pid, pidfd = self._child
@@ -141,17 +156,22 @@ class Firewall:
             self._loop.forget(pidfd)
         os.close(pidfd)
         self._child = 0, -1
-        os.waitpid(pid, 0)
+        if os.waitpid(pid, 0)[1]:
+            self._later()
+        else:
+            self._delay = _DELAY
 
     def _place(self) -> int:
-        """The pid of a child that puts rules into others' chains: programs take their time."""
+        """The pid of a child that puts rules into others' chains; it exits with 0 if they are there."""
         pid = os.fork()
         if pid:
             return pid
+        code = 1
         try:
             place(self._wanted)
+            code = int(obstructed(self._wanted))
         finally:
-            os._exit(0)
+            os._exit(code)
 
 
 def obstructed(wanted: dict) -> bool:  # type: ignore[type-arg]
@@ -229,6 +249,19 @@ def _make(tables: list[dict]) -> bool:  # type: ignore[type-arg]
         items = [{**item, "ignore_errno": [*item["ignore_errno"], errno.EEXIST]} for item in table["make"]]
         netlink_send.send(items)
     return bool(missing)
+
+
+def guard_path() -> str:
+    """The file with what makes the guard tables of this network namespace: {family: as in ``tables``}."""
+    return f"/run/tuidock-forward-{os.stat('/proc/self/ns/net').st_ino}.json"
+
+
+def _guards() -> list[dict]:  # type: ignore[type-arg]
+    try:
+        with open(guard_path(), encoding="utf-8") as file:
+            return list(json_text.loads(file.read()).values())
+    except (FileNotFoundError, ValueError):
+        return []
 
 
 def _is_there(table: dict) -> bool:  # type: ignore[type-arg]
