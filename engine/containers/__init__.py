@@ -37,7 +37,16 @@ if TYPE_CHECKING:
         UpdateOptions,
     )
     from engine.paths import Paths
-    from engine.records import Change, Container, ContainerStats, Execution, Image, LogChunk, ProcessTable
+    from engine.records import (
+        Change,
+        Container,
+        ContainerStats,
+        Endpoint,
+        Execution,
+        Image,
+        LogChunk,
+        ProcessTable,
+    )
     from engine.runtime.attachment import Attachments
     from engine.runtime.launcher import Launcher
     from engine.runtime.session import Session
@@ -284,6 +293,7 @@ class Containers:
         if container.state.running:
             with suppress(Conflict, SupervisorTooOld):  # it has ended meanwhile, or calls it as before
                 await ask(self._parts, container, {"op": "rename", "name": new})
+                self._parts.records.set_ends(container.id, _called(container, new))
         renamed = msgspec.structs.replace(container, name=new)
         self._parts.announce("rename", renamed, oldName=f"/{container.name}")
 
@@ -363,3 +373,13 @@ class Containers:
             if image.chain_ids:
                 found |= self._parts.records.images_with_layer(image.chain_ids[-1])
         return frozenset(found)
+
+
+def _called(container: Container, name: str) -> tuple[Endpoint, ...]:
+    """The ends of a container that is called ``name`` from now on."""
+    return tuple(
+        msgspec.structs.replace(
+            end, names=tuple(name if known == container.name else known for known in end.names)
+        )
+        for end in container.endpoints
+    )

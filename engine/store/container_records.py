@@ -196,6 +196,14 @@ class ContainerRecords:
                     (*map(_encode, there), container_id, RUNNING),
                 )
 
+    def set_ends(self, container_id: str, ends: tuple[Endpoint, ...]) -> None:
+        """Other facts of the networks of a container that runs."""
+        with self._database.transaction() as connection:
+            connection.execute(
+                "UPDATE container SET endpoints = ? WHERE id = ? AND desired = ?",
+                (_encode(ends), container_id, RUNNING),
+            )
+
     def set_stopped_by_user(self, container_id: str) -> None:
         """The intent that it ends, written before the signal is sent: no policy may start it again."""
         with self._database.transaction() as connection:

@@ -368,6 +368,45 @@ async def test_events_tell_of_each_network(engine, networks):
     ]
 
 
+async def test_inspect_shows_each_network_as_it_is_and_as_it_was_wished_for(engine, networks):
+    wish = EndpointOptions(network="aa", address=f"{FIXED}.77", aliases=("svc",), gateway_priority=3)
+    made = await started(engine, member("bb", wish, name="box", hostname="h"))
+    await engine.containers.rename("box", "case")
+    settings = (await engine.containers.inspect(made.id))["NetworkSettings"]
+    assert list(settings["Networks"]) == ["bb", "aa"]
+    shown = settings["Networks"]["aa"]
+    assert shown == {
+        "IPAMConfig": {"IPv4Address": f"{FIXED}.77"},
+        "Links": None,
+        "Aliases": ["svc"],
+        "MacAddress": made.endpoints[1].mac_address,
+        "DriverOpts": None,
+        "GwPriority": 3,
+        "NetworkID": (await engine.networks.get("aa")).id,
+        "EndpointID": shown["EndpointID"],
+        "Gateway": f"{FIXED}.1",
+        "IPAddress": f"{FIXED}.77",
+        "IPPrefixLen": 24,
+        "IPv6Gateway": f"{FIXED6}1",
+        "GlobalIPv6Address": f"{FIXED6}2",
+        "GlobalIPv6PrefixLen": 64,
+        "DNSNames": ["case", "svc", made.id[:12], "h"],
+    }
+    assert shown["EndpointID"] in {
+        one["EndpointID"] for one in (await engine.networks.inspect("aa"))["Containers"].values()
+    }
+
+
+async def test_inspect_of_one_that_does_not_run_shows_what_was_wished_for(engine, networks):
+    made = await engine.containers.create(member("bb", EndpointOptions(network="aa", aliases=("svc",))))
+    settings = (await engine.containers.inspect(made.id))["NetworkSettings"]
+    shown = {
+        name: (one["Aliases"], one["IPAddress"], one["EndpointID"])
+        for name, one in settings["Networks"].items()
+    }
+    assert (shown, settings["Ports"]) == ({"bb": (None, "", ""), "aa": (["svc"], "", "")}, {})
+
+
 async def test_ps_finds_containers_by_each_of_their_networks(engine, inside_network):
     made = await started(engine, member("bb", "aa"))
     created = await engine.containers.create(member("aa"))
