@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from bench.cases import groups, import_image
 from bench.measure import measure
+from bench.network import programs as network_programs
 from bench.peers import open_peers, versions
 from bench.report import OURS, print_case, write_results
 
@@ -37,9 +38,7 @@ def main() -> int:
     folder = tempfile.mkdtemp(prefix="td-bench-", dir="/tmp")
     peers: list[Peer] = []
     try:
-        cases = _chosen(folder, chosen)
-        peers += open_peers(folder)
-        return _run(folder, peers, cases)
+        return _run(folder, peers, _chosen(folder, chosen))
     finally:
         for peer in peers:
             peer.stop()
@@ -60,16 +59,26 @@ def _chosen(folder: str, names: list[str]) -> list[Case]:
 
 
 def _run(folder: str, peers: list[Peer], cases: list[Case]) -> int:
-    names = versions(peers)
-    print("\n".join(f"{name:<10}{version}" for name, version in names.items()))
-    ready = import_image(peers, folder)
+    """Measure the cases; whoever is opened for it is in ``peers``."""
     results: list[tuple[Case, list[Samples]]] = []
-    failed = not any(peer.name == OURS for peer in ready)
-    for case in cases:
-        samples, failures = measure(case, ready)
-        print_case(case, samples, failures)
-        failed |= OURS in failures
-        results.append((case, samples))
+    failed = False
+    names: dict[str, str] = {}
+    for apart in (False, True):
+        wanted = [case for case in cases if case.apart is apart]
+        if not wanted:
+            continue
+        opened = open_peers(f"{folder}/{'apart' if apart else 'together'}", apart=apart)
+        peers += opened
+        if not names:
+            names = versions(opened)
+            print("\n".join(f"{name:<10}{version}" for name, version in names.items()))
+        ready = import_image(opened, folder, network_programs() if apart else {})
+        failed |= not any(peer.name == OURS for peer in ready)
+        for case in wanted:
+            samples, failures = measure(case, ready)
+            print_case(case, samples, failures)
+            failed |= OURS in failures
+            results.append((case, samples))
     print(f"\nwritten to {os.path.relpath(write_results(_RESULTS, names, results))}")
     return int(failed)
 

@@ -9,12 +9,16 @@ from typing import TYPE_CHECKING
 
 from bench.measure import Case
 from bench.memory import IdleContainers
+from bench.network import network_cases
 from bench.peers import IMAGE
 from bench.terminal import first_paint
 from bench.warm import WarmEngine
+from tests.support.netlab_servers import add_program
 from tests.support.trees import make_busybox_tree
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from bench.peers import Peer
 
 _STEPS = 20
@@ -25,10 +29,15 @@ _AT_ONCE = 100
 _OBEYS = "trap 'exit 0' TERM; while :; do sleep 0.01; done"
 
 
-def import_image(peers: list[Peer], folder: str) -> list[Peer]:
-    """Give every peer the same image, from the same tar of the machine's busybox; those that took it."""
-    tree = make_busybox_tree(f"{folder}/rootfs")
-    archive = f"{folder}/rootfs.tar"
+def import_image(peers: list[Peer], folder: str, programs: Mapping[str, str]) -> list[Peer]:
+    """Give every peer the same image, from the same tar of the machine's busybox; those that took it.
+
+    ``programs`` are more of the machine's, by the name that they get.
+    """
+    tree = make_busybox_tree(f"{folder}/rootfs-{len(programs)}")
+    for name, source in programs.items():
+        add_program(tree, source, name)
+    archive = f"{tree}.tar"
     with tarfile.open(archive, "w") as tar:
         tar.add(tree, arcname=".")
     ready = []
@@ -51,6 +60,7 @@ def groups(folder: str) -> dict[str, list[Case]]:
         "output": _output_cases(),
         "ps": [_list_case()],
         "build": _build_cases(folder),
+        "network": network_cases(),
         "tui": [Case("tui", "TUI: start to first full paint", 10, timer=first_paint, only="tuidock")],
     }
 

@@ -22,7 +22,7 @@ class Case:
     """One thing that is measured: ``command`` gives the arguments, the rest happens outside of the clock.
 
     ``timer`` measures something that is not the run of a command; it returns seconds, or with another
-    ``unit`` than ms a number of that.
+    ``unit`` than ms a number of that. ``apart`` gives every peer a host of its own (``bench.hosts``).
     """
 
     name: str
@@ -35,6 +35,7 @@ class Case:
     timer: Callable[[Peer], float] | None = None
     only: str = ""
     unit: str = "ms"
+    apart: bool = False
 
 
 @dataclass(frozen=True)

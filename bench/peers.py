@@ -1,7 +1,8 @@
 """Owns the engines that are measured: finding, installing, starting and ending each in folders of its own.
 
 Every peer keeps its state below one temporary folder and, because the whole bench runs in a network
-namespace of its own, its bridges and firewall rules end with it. Nothing that runs on the machine is used.
+namespace of its own, its bridges and firewall rules end with it; where networks are compared, each peer has a
+host to itself, so that no packet of one meets the rules of another. Nothing that runs on the machine is used.
 """
 
 from __future__ import annotations
@@ -12,6 +13,9 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass, field
+
+from engine.paths import Paths
+from tests.support.netlab_hosts import Hosts
 
 IMAGE = "bench:latest"
 _DAEMON_SECONDS = 60.0
@@ -25,6 +29,7 @@ class Peer:
     command: list[str]
     env: dict[str, str] = field(default_factory=dict)
     daemon: subprocess.Popen[bytes] | None = None
+    hosts: Hosts | None = None
 
     def environment(self) -> dict[str, str]:
         # As on an ordinary machine: compiled modules are kept, and found by the next command.
@@ -50,25 +55,36 @@ class Peer:
         if self.daemon is not None:
             self.daemon.terminate()
             self.daemon.wait(_DAEMON_SECONDS)
+        if self.hosts is not None:
+            self.hosts.close()
 
 
-def open_peers(folder: str) -> list[Peer]:
-    """The engines that can be had here, ours first; each has a folder below ``folder``."""
+def open_peers(folder: str, *, apart: bool = False) -> list[Peer]:
+    """The engines that can be had here, ours first; each below ``folder``, if ``apart`` on a host of its own."""
     _install_missing()
-    peers = [_tuidock(f"{folder}/tuidock")]
-    for program, opener in (("dockerd", _docker), ("podman", _podman)):
-        if shutil.which(program) is None:
+    peers = []
+    for program, opener in (("tuidock", _tuidock), ("dockerd", _docker), ("podman", _podman)):
+        if opener is not _tuidock and shutil.which(program) is None:
             print(f"bench: no {program} here: it is left out", file=sys.stderr)
             continue
+        hosts = Hosts(f"{folder}/{program}-host") if apart else None
         try:
-            peers.append(opener(f"{folder}/{program}"))
+            peers.append(opener(f"{folder}/{program}", hosts))
         except RuntimeError as error:
             print(f"bench: {error}: it is left out", file=sys.stderr)
+            if hosts is not None:
+                hosts.close()
     return peers
 
 
 def _install_missing() -> None:
-    wanted = {"dockerd": "docker.io", "podman": "podman", "busybox": "busybox-static"}
+    wanted = {
+        "dockerd": "docker.io",
+        "podman": "podman",
+        "busybox": "busybox-static",
+        "iperf3": "iperf3",
+        "redis-benchmark": "redis-tools",
+    }
     missing = [package for program, package in wanted.items() if shutil.which(program) is None]
     if missing:
         print(f"bench: installing {' '.join(missing)}", file=sys.stderr)
@@ -78,12 +94,19 @@ def _install_missing() -> None:
         )
 
 
-def _tuidock(folder: str) -> Peer:
+def on_host(hosts: Hosts | None, *command: str) -> list[str]:
+    """How ``command`` begins on a peer's own host."""
+    return hosts.engine.argv(*command) if hosts is not None else list(command)
+
+
+def _tuidock(folder: str, hosts: Hosts | None) -> Peer:
     program = os.path.join(os.path.dirname(sys.executable), "tuidock")
-    return Peer("tuidock", [program], {"TUIDOCK_ROOT": f"{folder}/root", "TUIDOCK_RUN": f"{folder}/run"})
+    paths = hosts.engine.paths if hosts is not None else Paths(root=f"{folder}/root", run=f"{folder}/run")
+    environ = {"TUIDOCK_ROOT": paths.root, "TUIDOCK_RUN": paths.run}
+    return Peer("tuidock", on_host(hosts, program), environ, hosts=hosts)
 
 
-def _docker(folder: str) -> Peer:
+def _docker(folder: str, hosts: Hosts | None) -> Peer:
     os.makedirs(folder)
     address = f"unix://{folder}/docker.sock"
     arguments = [
@@ -91,9 +114,9 @@ def _docker(folder: str) -> Peer:
         *("-H", address, "--exec-opt", "native.cgroupdriver=cgroupfs"),
     ]
     log = open(f"{folder}/log", "wb")  # noqa: SIM115 - the daemon keeps it
-    daemon = subprocess.Popen(["dockerd", *arguments], stdout=log, stderr=log)
+    daemon = subprocess.Popen(on_host(hosts, "dockerd", *arguments), stdout=log, stderr=log)
     # The builder that this release's command line uses unless told otherwise.
-    peer = Peer("docker", ["docker", "-H", address], {"DOCKER_BUILDKIT": "0"}, daemon)
+    peer = Peer("docker", on_host(hosts, "docker", "-H", address), {"DOCKER_BUILDKIT": "0"}, daemon, hosts)
     deadline = time.monotonic() + _DAEMON_SECONDS
     while time.monotonic() < deadline and daemon.poll() is None:
         if "Server Version" in peer.call("info", check=False):
@@ -104,7 +127,7 @@ def _docker(folder: str) -> Peer:
         raise RuntimeError(f"dockerd did not start: {file.readlines()[-1:]}")
 
 
-def _podman(folder: str) -> Peer:
+def _podman(folder: str, hosts: Hosts | None) -> Peer:
     os.makedirs(folder)
     config = f"{folder}/containers.conf"
     runtime = next(name for name in ("runc", "crun") if shutil.which(name) or name == "crun")
@@ -123,7 +146,7 @@ def _podman(folder: str) -> Peer:
             "--storage-driver",
             driver,
         ]
-        peer = Peer("podman", ["podman", *store], {"CONTAINERS_CONF": config})
+        peer = Peer("podman", on_host(hosts, "podman", *store), {"CONTAINERS_CONF": config}, hosts=hosts)
         if peer.call("info", check=False):
             return peer
     raise RuntimeError("podman does not work here")

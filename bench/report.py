@@ -21,10 +21,11 @@ def print_case(case: Case, samples: Sequence[Samples], failures: Mapping[str, st
     """Print one case: for each peer median and quartiles, and ours divided by theirs."""
     print(f"\n{case.what}  ({case.rounds} rounds)")
     ours = next((sample for sample in samples if sample.peer == OURS), None)
-    scale = 1000 if case.unit == "ms" else 1
+    scale, digits = (1000, 1) if case.unit == "ms" else (1, 2)
     for sample in samples:
         low, high = (scale * value for value in sample.quartiles)
-        line = f"  {sample.peer:<10}{scale * sample.median:>10.1f} {case.unit}   [{low:.1f} .. {high:.1f}]"
+        line = f"  {sample.peer:<10}{scale * sample.median:>12.{digits}f} {case.unit}"
+        line += f"   [{low:.{digits}f} .. {high:.{digits}f}]"
         if ours is not None and sample is not ours:
             line += f"   {OURS}/{sample.peer} = {ours.median / sample.median:.2f}"
         print(line)

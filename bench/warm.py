@@ -27,9 +27,10 @@ class WarmEngine:
 
     def start(self, peer: Peer) -> None:
         """Open the engine."""
-        python = os.path.join(os.path.dirname(peer.command[0]), "python")
+        from bench.peers import on_host
+
         self._process = subprocess.Popen(
-            [python, "-m", "bench.warm"],
+            on_host(peer.hosts, sys.executable, "-m", "bench.warm"),
             env=peer.environment(),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -38,11 +39,19 @@ class WarmEngine:
 
     def run(self, peer: Peer) -> float:
         """Seconds from the call of create to the return of wait, of one container that runs ``true``."""
+        return self._run(peer, self._network)
+
+    def more_than_none(self, peer: Peer) -> float:
+        """The seconds more than it takes with the network ``none``, of two containers one after the other."""
+        without = self._run(peer, "none")
+        return self._run(peer, self._network) - without
+
+    def _run(self, peer: Peer, network: str) -> float:
         process = self._process
         assert process is not None
         assert process.stdin is not None
         assert process.stdout is not None
-        process.stdin.write(f"{self._network}\n")
+        process.stdin.write(f"{network}\n")
         process.stdin.flush()
         line = process.stdout.readline()
         if not line:
