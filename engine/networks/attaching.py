@@ -13,6 +13,7 @@ import msgspec
 
 from engine.errors import Conflict, InvalidInput
 from engine.network import bridge, host, resolver
+from engine.network.driver_options import bridge_options
 from engine.network.firewall import firewall
 from engine.network.plan import endpoints
 from engine.network.plan.endpoints import SUBINTERFACES, Place, endpoint_plan
@@ -56,10 +57,13 @@ def attach(parts: Parts, request: AttachmentRequest) -> Attachment:
 
 def published(parts: Parts, ports: tuple[PortSpec, ...], wished: Iterable[Wished]) -> tuple[PortBinding, ...]:
     """The host ports, final; none where no network leads out through a bridge. NetworkFailure: taken."""
-    if not ports or not any(_publishes(one) for one in wished):
+    leading = [one for one in wished if _publishes(one)] if ports else []
+    if not leading:
         return ()
     return bind_ports(
-        ports, lambda port: parts.records.holder(port, lambda owner: is_live(parts, owner)), parts.claims
+        _bound(ports, leading),
+        lambda port: parts.records.holder(port, lambda owner: is_live(parts, owner)),
+        parts.claims,
     )
 
 
@@ -102,6 +106,15 @@ def items(parts: Parts, operations: Operations) -> list[dict[str, Any]]:
     """``operations`` as a bundle's items."""
     sent: list[dict[str, Any]] = msgspec.to_builtins(parts.templates.items(operations))
     return sent
+
+
+def _bound(ports: tuple[PortSpec, ...], leading: list[Wished]) -> tuple[PortSpec, ...]:
+    """Ports that name no address are published where the network that leads out says."""
+    network = min(leading, key=lambda one: (-one.wish.gateway_priority, one.network.name)).network
+    address = bridge_options(network.options).host_binding
+    if not address:
+        return ports
+    return tuple(msgspec.structs.replace(port, host_ip=port.host_ip or address) for port in ports)
 
 
 def _publishes(one: Wished) -> bool:

@@ -213,6 +213,12 @@ def test_source_address_of_what_leaves_may_be_chosen(lab: Lab) -> None:
     assert ask(lab, attach(lab)["netns"], CLIENT_ADDRESS) == "198.18.5.9"
 
 
+def test_ports_that_name_no_address_are_published_where_the_network_says(lab: Lab) -> None:
+    create(lab, options={"com.docker.network.bridge.host_binding_ipv4": "127.0.0.1"})
+    ports = [{"container_port": 80, "host_port": 8080}, {"container_port": 81, "host_ip": HOST_ADDRESS}]
+    assert [port["host_ip"] for port in attach(lab, ports=ports)["ports"]] == ["127.0.0.1", HOST_ADDRESS]
+
+
 def test_name_mtu_and_interfaces_of_a_bridge_may_be_chosen(lab: Lab) -> None:
     options = {
         "com.docker.network.bridge.name": "lan0",
