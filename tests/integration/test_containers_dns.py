@@ -93,6 +93,14 @@ async def test_an_alias_of_three_is_all_of_them_each_first_in_turn(engine, netwo
     assert sorted(one[0] for one in found) == addresses
 
 
+async def test_a_link_is_a_name_that_one_container_has(engine, networks):
+    web, other = await member(engine, "web"), await member(engine, "other")
+    end = EndpointOptions(network="n1", links=("web:db",))
+    client = await member(engine, "client", endpoints=(end,))
+    assert answers(client, "db", "web") == [[0, False, [address(web)]]] * 2
+    assert answers(other, "db") == [UNKNOWN]
+
+
 async def test_an_address_has_a_name(engine, networks):
     web, client = await member(engine, "web"), await member(engine, "client")
     reverse = ".".join(reversed(address(web).split("."))) + ".in-addr.arpa"

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 HOST, CONTAINER, NOWHERE = "host", "container", "nowhere"
 """Where questions about other names are asked: from which namespace, or not at all."""
-_SHORT = 12
+_SHORT, _ID_LENGTH = 12, 64
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
@@ -133,5 +133,6 @@ def _links(links: tuple[str, ...]) -> dict[str, str]:
     made = {}
     for link in links:
         target, _, alias = link.partition(":")
-        made[(alias or os.path.basename(target)).lower()] = target.lstrip("/")
+        found = target[:_SHORT] if len(target) == _ID_LENGTH else target.lstrip("/")
+        made[(alias or os.path.basename(target)).lower()] = found
     return made

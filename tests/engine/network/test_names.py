@@ -68,6 +68,20 @@ def test_a_container_in_two_networks():
     )
 
 
+@pytest.mark.parametrize(
+    ("link", "links"),
+    [
+        ("web", {"web": "web"}),
+        ("/web", {"web": "web"}),
+        ("web:DB", {"db": "web"}),
+        (f"{'a' * 64}:db", {"db": "a" * 12}),
+    ],
+)
+def test_links(link, links):
+    plan = names_plan("/run/names", OWNER, (member("n1", "10.1.0.2", links=(link,)),))
+    assert plan.networks[0].links == links
+
+
 def test_the_default_bridge_has_no_names():
     plan = names_plan("/run/names", OWNER, (member("bridge", "172.17.0.2"), member("n1", "10.1.0.2")))
     assert [one.network for one in plan.networks] == ["n1"]
