@@ -13,6 +13,8 @@ import pytest
 from tests.support.project import ROOT, code_lines, section
 from tuidock.keys import ACTIONS, GROUPS, shown_keys
 
+_IMAGE = "tuidock image bootstrap busybox"
+
 
 def key_table() -> str:
     """The README's table, from the one table of actions: ``python -m tests.test_project_readme`` prints it."""
@@ -42,15 +44,16 @@ def test_every_path_that_the_readme_names_exists():
 
 
 @pytest.mark.root
-def test_the_tour_runs(paths):
+@pytest.mark.parametrize(("heading", "before", "length"), [("A tour", (), 10), ("Networks", (_IMAGE,), 9)])
+def test_the_tour_runs(paths, heading, before, length):
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     search = f"{os.path.dirname(sys.executable)}:{os.environ['PATH']}"
     environ = {**os.environ, "PATH": search, "TUIDOCK_ROOT": paths.root, "TUIDOCK_RUN": paths.run}
-    tour = [line.removeprefix("# ") for line in code_lines(section("README.md", "A tour"))]
-    assert len(tour) == 10
-    for line in tour:
+    tour = [line.removeprefix("# ") for line in code_lines(section("README.md", heading))]
+    assert len(tour) == length
+    for line in (*before, *tour):
         command = line.replace("8080", str(port)).replace("/tmp/", f"{os.path.dirname(paths.root)}/")
         run = subprocess.run(
             ["sh", "-c", command],
