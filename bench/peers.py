@@ -60,7 +60,7 @@ class Peer:
 
 
 def open_peers(folder: str, *, apart: bool = False) -> list[Peer]:
-    """The engines that can be had here, ours first; each below ``folder``, if ``apart`` on a host of its own."""
+    """The engines that can be had here, ours first; each below ``folder``, ``apart`` on its own host."""
     _install_missing()
     peers = []
     for program, opener in (("tuidock", _tuidock), ("dockerd", _docker), ("podman", _podman)):
