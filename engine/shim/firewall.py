@@ -177,12 +177,17 @@ class Firewall:
 def obstructed(wanted: dict) -> bool:  # type: ignore[type-arg]
     """Whether a chain of others' drops what is forwarded, and has no rules for a bridge that needs them."""
     bridges = [bridge for bridge in wanted.get("bridges", ()) if bridge["foreign"]]
-    if not bridges or not (nftables.forward_chains(_OURS) or _has_legacy()):
+    if not bridges or not has_foreign():
         return False
     from engine.shim import foreign  # where somebody else filters, only
 
     found = foreign.obstacles()
     return any(foreign.missing(bridge["foreign"], bridge["bridge"], found) for bridge in bridges)
+
+
+def has_foreign() -> bool:
+    """Whether somebody else has a chain on the way of what is forwarded; most hosts have none."""
+    return bool(nftables.forward_chains(_OURS)) or _has_legacy()
 
 
 def place(wanted: dict) -> None:  # type: ignore[type-arg]
@@ -235,7 +240,7 @@ def _remove(bridge: dict) -> None:  # type: ignore[type-arg]
     # Looked for first: deleting a table costs the kernel a grace period also if it is not there.
     netlink_send.send_all([table["remove"] for table in bridge["tables"] if _is_there(table)])
     wanted = bridge["foreign"]
-    if wanted and (nftables.forward_chains(_OURS) or _has_legacy()):
+    if wanted and has_foreign():
         from engine.shim import foreign
 
         foreign.withdraw(wanted["mark"], bridge["bridge"])

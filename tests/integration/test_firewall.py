@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 import sys
 import time
@@ -178,6 +179,24 @@ def test_a_legacy_forward_that_drops_is_seen_when_a_container_starts(lab: Shared
     lab.web = lab.networks("engine", "start")
     assert lab.marked(lab.on_host("iptables-legacy", "-S", "FORWARD")) == 4
     assert lab.passes()
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/sys/net/bridge"), reason="the kernel has no bridge netfilter")
+def test_containers_of_one_bridge_reach_each_other_with_bridge_netfilter(lab: Shared) -> None:
+    owner = secrets.token_hex(32)
+    other = lab.attach(owner)
+    lab.serve(other["netns"], "tcp", ECHO)
+    lab.on_host("sysctl", "-q", "-w", "net.bridge.bridge-nf-call-iptables=1")
+    lab.on_host("iptables-nft", "-P", "FORWARD", "DROP")
+    until(lambda: lab.marked(lab.on_host("iptables-nft", "-S", "FORWARD")) == 4)
+    address = other["endpoints"][0]["address"]
+    asked = (sys.executable, "-m", "tests.support.netlab_program", "ask", "tcp", address, str(ECHO))
+    answer = run("nsenter", f"--net=/proc/{lab.web['state']['pid']}/ns/net", *asked).strip()
+    counted = lab.on_host("iptables-nft", "-v", "-S", "FORWARD").splitlines()[1]
+    lab.on_host("sysctl", "-q", "-w", "net.bridge.bridge-nf-call-iptables=0")
+    lab.detach(other, owner)
+    assert answer
+    assert "-c 0 0 " not in counted  # it was decided there
 
 
 def switches(lab: Shared) -> int:
