@@ -117,9 +117,10 @@ def _deletions(bridge: str, families: tuple[str, ...]) -> ops.Operations:
 def _encode_ahead(templates: Templates, network: Network, mtu: int) -> None:
     """Have the shapes of usual containers ready: pyroute2 is loaded now, and later it need not be."""
     ports = tuple(
-        PortBinding(container_port=1, host_port=1, host_ip=host_ip, protocol=protocol)
-        for host_ip in ("", network.gateway or network.gateway6)
+        PortBinding(container_port=to, host_port=port, host_ip=host_ip, protocol=protocol)
+        for host_ip in ("", "::", network.gateway, network.gateway6)
         for protocol in ("tcp", "udp")
+        for port, to in ((1, 2), (3, 3), (4, 4))  # one that changes, and a row that does not
     )
     way_out = not network.internal
     endpoint = Endpoint(

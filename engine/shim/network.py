@@ -48,7 +48,6 @@ class Network:
         self._up = True
         _send("connecting the container", pid, self._wanted, self._name)
         _checked(self._firewall.ensure)
-        self._ports.redirect()
 
     def change(self, pid: int, request: dict) -> None:  # type: ignore[type-arg]
         """Join and leave networks by the items of ``request``; a Refusal leaves all as it was.

@@ -93,6 +93,8 @@ class Ports:
     def attend(self, loop: Loop) -> None:
         """Relay on ``loop`` what arrives from now on; nothing if that is so already."""
         self._loop = loop
+        if self._led():
+            loop.after(0, self.redirect)  # not on a start's way: the kernel looks at all flows of the host
         listeners = self._listeners() if self._arrivals is None else ()
         if listeners:
             self._arrivals = select.epoll()
@@ -102,11 +104,20 @@ class Ports:
 
     def redirect(self) -> None:
         """The rules have changed: datagrams of clients that go on sending follow the new ones."""
-        runs = [entry for entry in self._wanted if entry["protocol"] == "udp"]
+        runs = self._led()
         if runs:
             from engine.shim import conntrack
 
             conntrack.forget(runs)
+
+    def _led(self) -> list[dict]:  # type: ignore[type-arg]
+        """Those of datagrams that rules lead: what is relayed comes to a socket in any case."""
+        return [
+            entry
+            for entry in self._wanted
+            if entry["protocol"] == "udp"
+            and (":" in (entry.get("host_ip") or "")) == (":" in (entry.get("address") or ""))
+        ]
 
     def _listeners(self) -> list[tuple[int, str, str, int]]:
         return [
