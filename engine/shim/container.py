@@ -137,10 +137,10 @@ class Container:
         os.close(held)
         self._lock = taken
         state.write_json(f"{bundle['run_dir']}/bundle.json", bundle, durable=False)
-        self.network.publish()
         with _listen(bundle["socket_path"]) as listener:
             # In its place, as it is watched by its number.
             os.dup2(listener.fileno(), self.listener.fileno(), inheritable=False)
+        self.network.publish()
 
     def _fork_init(self) -> sockets.Socket:
         """Fork the container's init; returns the channel on which it reports (see ``sandbox``)."""

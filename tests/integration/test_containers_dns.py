@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import signal
 import sys
 from typing import TYPE_CHECKING, Any
@@ -186,6 +187,15 @@ async def test_a_container_whose_supervisor_was_killed_is_found_no_more(engine, 
     await engine.containers.list(ContainerFilter(all=True))  # whoever looks cleans up
     folder = engine.paths.network_names((await engine.networks.get("n1")).id)
     assert os.listdir(folder) == [client.id]
+
+
+async def test_who_has_removed_the_run_folder_has_removed_no_names(engine, networks):
+    web, client = await member(engine, "web"), await member(engine, "client")
+    shutil.rmtree(engine.paths.run)
+    await engine.containers.list(ContainerFilter(all=True))  # whoever finds them alive tells them
+    while not os.path.exists(f"{engine.paths.names}/{web.endpoints[0].network_id}/{web.id}"):
+        await asyncio.sleep(0.02)
+    assert answers(client, "web") == [[0, False, [address(web)]]]
 
 
 def _await_end(pidfd: int) -> None:
