@@ -46,15 +46,21 @@ class Running:
                     self.addresses.add(str(ipaddress.ip_address(address["local"])))
 
 
-def untruths(paths: Paths, run: Run) -> list[str]:
-    """One line for each thing that is not as what runs makes it; empty is the truth."""
-    running = read_running(paths)
+def untruths(paths: Paths, run: Run, *others: Paths) -> list[str]:
+    """One line for each thing that is not as what runs makes it; empty is the truth.
+
+    ``others`` are the further roots of the host.
+    """
+    roots = {root: read_running(root) for root in (paths, *others)}
+    everybody = {key: one for running in roots.values() for key, one in running.items()}
+    addresses = [address for one in everybody.values() for address in one.addresses]
     return [
-        *_links(paths, run, running),
-        *_tables(run, running),
-        *_leases(paths, running),
-        *_names(paths, running),
-        *_folders(paths, running),
+        *_links(tuple(roots), run, everybody),
+        *_tables(run, everybody),
+        *(line for root, running in roots.items() for line in _leases(root, running)),
+        *(line for root, running in roots.items() for line in _names(root, running)),
+        *(line for root, running in roots.items() for line in _folders(root, running)),
+        *(f"two have the address {one}" for one in set(addresses) if addresses.count(one) > 1),
     ]
 
 
@@ -79,7 +85,7 @@ def rows(paths: Paths, query: str) -> list[tuple[Any, ...]]:
         database.close()
 
 
-def _links(paths: Paths, run: Run, running: dict[str, Running]) -> Iterator[str]:
+def _links(roots: tuple[Paths, ...], run: Run, running: dict[str, Running]) -> Iterator[str]:
     there = {
         link["ifindex"]: link
         for link in json.loads(run("ip", "-j", "-d", "link", "show", "type", "veth") or "[]")
@@ -95,7 +101,8 @@ def _links(paths: Paths, run: Run, running: dict[str, Running]) -> Iterator[str]
     for index, one in ends.items():
         if index not in there:
             yield f"{one.links[index]} of {one.name} has no other end"
-    records = [json.loads(record) for (record,) in rows(paths, "SELECT record FROM network")]
+    found = [rows(paths, "SELECT record FROM network") for paths in roots]
+    records = [json.loads(record) for one in found for (record,) in one]
     bridges = {record["bridge"] for record in records if record.get("bridge")}
     for link in json.loads(run("ip", "-j", "link", "show", "type", "bridge") or "[]"):
         if link["ifname"] not in bridges:
@@ -151,9 +158,6 @@ def _leases(paths: Paths, running: dict[str, Running]) -> Iterator[str]:
         yield f"{address} is leased to {owner[:12]}, which has it not"
     for owner, address in used - leased:
         yield f"{running[owner].name} has {address} without a lease"
-    addresses = [address for _, address in used]
-    if len(set(addresses)) < len(addresses):
-        yield f"two have one address: {sorted(used)}"
 
 
 def _names(paths: Paths, running: dict[str, Running]) -> Iterator[str]:

@@ -114,6 +114,7 @@ def check_clean(tuidock: CommandLine, paths: Paths, ids: Iterable[str], note: st
     }
     assert on_disk <= {f"{name}/_data" for name in known}, note
     tuidock.ok("system", "prune", "-f")
+    assert tuidock.ok("system", "check", "--format", "json") == "", note
     tuidock.ok("volume", "prune", "-af")  # anonymous ones too, if who would have removed them is dead
     assert _names(paths.volumes) == [], note
     assert _names(paths.containers) == [], note
