@@ -17,7 +17,7 @@ import pytest
 from tests.support.project import ROOT
 
 _LIBRARIES = os.path.dirname(os.path.dirname(os.path.abspath(msgspec.__file__)))
-_TESTS = "tests/integration/test_network_messages.py tests/integration/test_network_kinds.py"
+_TESTS = "tests/integration/test_network_messages.py tests/integration/test_network_lan.py"
 _CHOSEN = "ipvlan_is_born or ipvlan_containers or vlan_is_made or vlan_comes or dummy or without_a_parent"
 
 
