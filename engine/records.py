@@ -208,12 +208,10 @@ class Network(Record, frozen=True, kw_only=True):
     gateway: str = ""
     bridge: str = ""
     """The name of the bridge interface."""
-    adopted: bool = False
-    """The bridge was there before the network, and stays when that goes."""
+    adopted: bool = False  # the bridge was there before the network, and stays when that goes
     parent: str = ""
-    """The interface of the host that a macvlan or an ipvlan is made of."""
     parent_made: bool = False
-    """``parent`` is ours (a VLAN's, or a dummy's): it goes with the network."""
+    """What a macvlan or an ipvlan is made of; ours to remove (a VLAN's, a dummy's) if ``parent_made``."""
     internal: bool = False
     labels: dict[str, str] = {}
     ip_range: str = ""
