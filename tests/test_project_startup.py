@@ -109,6 +109,14 @@ def test_a_run_imports_nothing_heavy_and_no_worker_s_code(engine, busybox_image,
 
 
 @pytest.mark.root
+def test_publishing_ports_compiles_no_message_where_there_is_a_bridge(engine, busybox_image, tmp_path):
+    published = ("-p", "80", "-p", "0:53/udp", "-p", "127.0.0.1::81", "-P", "--expose", "7000-7010")
+    modules_of(engine.paths, tmp_path, "run", "--rm", "busybox", "true")
+    modules = modules_of(engine.paths, tmp_path, "run", "--rm", *published, "busybox", "true")
+    assert "pyroute2" not in modules
+
+
+@pytest.mark.root
 def test_a_list_forgets_what_removed_itself_without_a_loop(engine, busybox_image, tmp_path):
     modules_of(engine.paths, tmp_path, "run", "--rm", "--network", "none", "busybox", "true")
     assert _LOOP & modules_of(engine.paths, tmp_path, "ps", "-a") == set()
