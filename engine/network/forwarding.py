@@ -19,8 +19,6 @@ from engine.network.host import read_text
 from engine.network.plan import bridges, naming
 from engine.network.plan import operations as ops
 from engine.network.sending import send
-from engine.shim import state
-from engine.shim.firewall import guard_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -37,7 +35,7 @@ _GUARDED_LIMIT = 60
 def guard(templates: Templates, network: Network) -> tuple[str, ...]:
     """Before the host forwards for the first time: see the module; returns warnings."""
     warnings: list[str] = []
-    for family in forwarded_families(network):
+    for family in forwarded_families(network) if nftables.is_supported() else ():
         if read_text(SWITCHES[family]).strip() == "0":
             warnings += _guard(templates, network.bridge, family)
     return tuple(warnings)
@@ -54,14 +52,15 @@ def unset_sysctls(network: Network) -> tuple[tuple[str, str], ...]:
     """The (path, value) that a bridge needs of sysctls that are otherwise, in the order to set them."""
     bridge = network.bridge
     wanted: list[tuple[str, str]] = []
-    if network.subnet:
+    filters = nftables.is_supported()  # without, this host is not made to forward what nothing would hold
+    if network.subnet and filters:
         # 127.0.0.1 as a client of published ports; guarded by the table's first rules.
         wanted.append((f"/proc/sys/net/ipv4/conf/{bridge}/route_localnet", "1"))
     if os.path.exists(f"{_IPV6_INTERFACES}/{bridge}"):
         wanted.append((f"{_IPV6_INTERFACES}/{bridge}/disable_ipv6", "0" if network.subnet6 else "1"))
         if network.subnet6:  # a container is no router of ours
             wanted.append((f"{_IPV6_INTERFACES}/{bridge}/accept_ra", "0"))
-    for family in forwarded_families(network):
+    for family in forwarded_families(network) if filters else ():
         if family == "ip6" and read_text(SWITCHES[family]).strip() == "0":
             wanted += _kept_advertisements()
         wanted.append((SWITCHES[family], "1"))
@@ -99,6 +98,9 @@ def _guard(templates: Templates, bridge: str, family: str) -> list[str]:
 
 def _remember(family: str, table: dict[str, Any]) -> None:
     """Where a supervisor looks when somebody has flushed the whole ruleset, the guard too."""
+    from engine.shim import state  # once a boot: a container's start has no use for either
+    from engine.shim.firewall import guard_path
+
     path = guard_path()
     try:
         with open(path, "rb") as file:
