@@ -231,6 +231,23 @@ def test_datagram_is_one_whatever_its_size(well):
         assert [len(server.recv(65536)), len(server.recv(65536))] == [0, 60000]
 
 
+def test_answer_comes_from_the_address_that_was_asked():
+    port = free_port(socket.SOCK_DGRAM)
+    with (
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server,
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client,
+    ):
+        for one in (server, client):
+            one.settimeout(PATIENCE)
+        server.bind(("127.0.0.1", 0))
+        with holding(entry(port, server.getsockname()[1], host_ip="0.0.0.0", protocol="udp")):
+            client.connect(("127.8.9.1", port))  # an answer from 127.0.0.1 would not get through
+            client.send(b"question")
+            question, peer = server.recvfrom(100)
+            server.sendto(b"answer to " + question, peer)
+            assert client.recv(100) == b"answer to question"
+
+
 def test_clients_beyond_the_bound_take_the_place_of_the_oldest(well):
     port, server, holder = well
     with client_of(port) as first:
