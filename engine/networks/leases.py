@@ -62,6 +62,8 @@ def _chosen(
             reason = "user specified IP address is supported on user defined networks only"
             raise InvalidInput("", reason, remedy="make one: tuidock network create --subnet 10.123.0.0/24 …")
         return addresses.wanted_address(wanted, subnet, taken, configured=network.configured)
-    if kept or not subnet:
+    if not subnet:
+        return ""
+    if kept and addresses.holds(subnet, kept):  # the default network may have moved
         return kept
     return addresses.next_address(subnet, taken, ip_range)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
+import sqlite3
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -282,6 +283,19 @@ def test_the_default_network_moves_when_the_host_got_its_subnet_as_a_route(lab: 
     lab.ip(lab.host, "link", "del", lab.networks("list")[0]["bridge"])
     lab.ip(lab.host, "route", "add", "172.17.0.0/24", "dev", "up0")
     assert address_of(lab.attach(owner())) == "172.18.0.2"
+
+
+def test_a_container_gets_an_address_of_the_subnet_that_its_network_has_moved_to(lab: Lab) -> None:
+    one = owner()
+    container = lab.attach(one)  # killed: its lease is still there
+    run("ip", "netns", "del", container["netns"])
+    database = sqlite3.connect(f"{lab.root}/root/tuidock.db")
+    database.execute("UPDATE lease SET leased = 0")
+    database.commit()
+    database.close()
+    lab.ip(lab.host, "link", "del", lab.networks("list")[0]["bridge"])
+    lab.ip(lab.host, "route", "add", "172.17.0.0/24", "dev", "up0")
+    assert address_of(lab.attach(one)) == "172.18.0.2"
 
 
 def test_interfaces_have_the_uplink_s_mtu(lab: Lab) -> None:

@@ -40,14 +40,17 @@ def endpoint_plans(draw: st.DrawFn) -> ops.EndpointPlan:
         gateway=draw(st.one_of(st.just(""), addresses)),
         mac_address=naming.mac_from_address(address),
     )
-    return endpoints.endpoint_plan(
-        draw(owners),
-        draw(st.sampled_from(["tuidock0", "br-0123456789ab"])),
-        str(subnet),
-        endpoint,
-        tuple(draw(st.lists(bindings, max_size=4))),
-        draw(st.sampled_from([1280, 1400, 1500, 9000])),
+    network = Network(
+        id="ab" * 32,
+        name="n",
+        driver="bridge",
+        created=1,
+        subnet=str(subnet),
+        bridge=draw(st.sampled_from(["tuidock0", "br-0123456789ab"])),
     )
+    mtu = draw(st.sampled_from([1280, 1400, 1500, 9000]))
+    place = endpoints.Place(network=network, endpoint=endpoint, mtu=mtu)
+    return endpoints.endpoint_plan(draw(owners), (place,), tuple(draw(st.lists(bindings, max_size=4))))
 
 
 def check(operations: ops.Operations) -> None:
@@ -79,3 +82,38 @@ def test_bridge_is_patched_to_what_pyroute2_makes(
     ):
         check(bridges.bridge_link_plan(mine, mtu))
         check(bridges.bridge_tables_plan(mine))
+
+
+hosts6 = st.integers(1, (1 << 64) - 2).map(lambda number: str(ipaddress.IPv6Address((0xFD << 120) + number)))
+names = st.from_regex(r"[a-z][a-z0-9.-]{0,13}[a-z0-9]", fullmatch=True)
+operations = st.one_of(
+    st.builds(ops.AddVlan, names, names, st.integers(1, 4094)),
+    st.builds(ops.AddDummy, names),
+    st.builds(ops.SetPort, names, st.booleans()),
+    st.builds(
+        ops.AddSubinterface,
+        st.just("macvlan"),
+        names,
+        names,
+        st.sampled_from(["bridge", "private"]),
+        mac=st.sampled_from(["", "02:42:0a:00:00:01"]),
+        mtu=st.sampled_from([0, 1400]),
+    ),
+    st.builds(
+        ops.AddSubinterface,
+        st.just("ipvlan"),
+        names,
+        names,
+        st.sampled_from(["l2", "l3", "l3s"]),
+        st.sampled_from(["", "bridge", "vepa"]),
+    ),
+    st.builds(ops.AddAddress, names, hosts6, st.just(""), st.integers(1, 128)),
+    st.builds(ops.AddDefaultRoute, hosts6),
+    st.builds(ops.AddRoute, st.just("::"), st.just(0), hosts6, st.sampled_from(["", "eth0"]), st.booleans()),
+    st.builds(ops.DeleteRoute, st.just("0.0.0.0"), st.just(0)),
+)
+
+
+@given(operations)
+def test_any_operation_is_patched_to_what_pyroute2_makes(operation: ops.Operation) -> None:
+    check((operation,))
