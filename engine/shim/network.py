@@ -60,6 +60,8 @@ class Network:
             self._ports.change(self._wanted["ports"], lambda: self._rewire(pid, request))
         except BaseException:
             self._wanted = before
+            if self._resolver is not None:
+                self._follow()
             raise
         if self._up:
             self._ports.redirect()
