@@ -24,6 +24,7 @@ from engine.network.plan import bridges, endpoints, naming
 from engine.network.plan import operations as ops
 from engine.network.sending import locked, send
 from engine.records import Endpoint, Network, PortBinding
+from engine.shim import nftables
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -106,7 +107,8 @@ def remove(templates: Templates, network: Network) -> None:
     """Remove the bridge's tables, and the interface unless it was there first; any may be gone."""
     bridge = network.bridge
     link = () if network.adopted else (ops.DeleteLink(bridge),)
-    operations = (*_deletions(bridge, bridges.table_families(network)), *link)
+    tables = _deletions(bridge, bridges.table_families(network)) if nftables.is_supported() else ()
+    operations = (*tables, *link)
     send(f"remove bridge {bridge}", templates.items(operations))
 
 

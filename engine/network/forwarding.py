@@ -19,6 +19,7 @@ from engine.network.host import read_text
 from engine.network.plan import bridges, naming
 from engine.network.plan import operations as ops
 from engine.network.sending import send
+from engine.shim import nftables
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from engine.network.template import Item
 
 _LOCK = "/run/tuidock-network.lock"
+_NOT_THERE = (errno.ENOENT, errno.EPROTONOSUPPORT, errno.EOPNOTSUPP, errno.EINVAL)
+"""No such table; and no nf_tables in this kernel at all."""
 _NO_NFTABLES = "load the kernel's nf_tables (modprobe nf_tables), or use --network host or none"
 
 
@@ -34,7 +36,7 @@ def send(operation: str, items: Iterable[Item], *, missing: bool = False) -> boo
         except PermissionError as error:
             raise PermissionRequired(operation, remedy="run tuidock as root (CAP_NET_ADMIN)") from error
         except OSError as error:
-            if missing and error.errno == errno.ENOENT:
+            if missing and error.errno in _NOT_THERE:
                 return False
             remedy = _NO_NFTABLES if item.family == NETLINK_NETFILTER else ""
             raise NetworkFailure(operation, error.strerror or str(error), remedy=remedy) from error

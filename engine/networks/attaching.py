@@ -25,6 +25,7 @@ from engine.networks.naming import naming, wishes_of
 from engine.networks.placing import Wished, looked_up, members, placed
 from engine.records import Container, Endpoint, PortBinding
 from engine.runtime.attachment import CONTAINER_MODE, Attachment, AttachmentRequest, wanted_endpoints
+from engine.shim import nftables
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -34,6 +35,10 @@ if TYPE_CHECKING:
     from engine.options import EndpointOptions, PortSpec
 
 _OWNER = r"[0-9a-z]{12,}"
+_NO_WAY_OUT = (
+    "this kernel has no nf_tables (modprobe nf_tables): published ports are relayed, and containers reach"
+    " nothing beyond this host"
+)
 
 
 def attach(parts: Parts, request: AttachmentRequest) -> Attachment:
@@ -81,16 +86,19 @@ def attachment(
     if not any(addresses):
         bindings = ()
     ends = tuple(place.endpoint for place in places)
-    made = endpoint_plan(request.owner, places, bindings)
+    filters = nftables.is_supported()
+    made = endpoint_plan(request.owner, places, bindings if filters else ())
+    if not filters and any(map(_leads_out, places)):
+        warnings = (*warnings, _NO_WAY_OUT)
     return Attachment(
         endpoints=ends,
         ports=bindings,
         hosts=told.hosts,
         resolv_conf=told.resolv_conf,
         bundle={
-            **_bundle(parts, made, port_entries(bindings, *addresses)),
+            **_bundle(parts, made, port_entries(bindings, *addresses, relay=not filters)),
             "names": told.names,
-            "firewall": _firewall(parts, places, made),
+            "firewall": _firewall(parts, places, made) if filters else None,
             **facts(ends, bindings),
         },
         warnings=warnings,
@@ -115,6 +123,10 @@ def _bound(ports: tuple[PortSpec, ...], leading: list[Wished]) -> tuple[PortSpec
     if not address:
         return ports
     return tuple(msgspec.structs.replace(port, host_ip=port.host_ip or address) for port in ports)
+
+
+def _leads_out(place: Place) -> bool:
+    return place.network.driver not in SUBINTERFACES and not place.network.internal
 
 
 def _publishes(one: Wished) -> bool:

@@ -14,6 +14,7 @@ from engine.networks.attaching import attachment, items, published
 from engine.networks.naming import naming
 from engine.networks.placing import looked_up, members, placed, standing
 from engine.runtime.attachment import NetworkChange, wanted_endpoints
+from engine.shim import nftables
 
 if TYPE_CHECKING:
     from engine.networks.parts import Parts
@@ -35,7 +36,8 @@ def change(
     except BaseException:
         forget(parts, request.owner, tuple(one.network.id for one in wished), before)
         raise
-    made = change_plan(request.owner, before, after, (ports, whole.ports))
+    led = (ports, whole.ports) if nftables.is_supported() else ((), ())
+    made = change_plan(request.owner, before, after, led)
     told = naming(parts, request, members(before, wished))
     joined, left = _without(after, before), _without(before, after)
     return NetworkChange(

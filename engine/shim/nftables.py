@@ -25,6 +25,7 @@ _NFGEN = struct.Struct("=BBH")
 _NFTABLES = 10 << 8
 _GETCHAIN, _NEWRULE, _GETRULE, _DELRULE = 4, 6, 7, 8
 _BATCH_BEGIN, _BATCH_END = 16, 17
+_GETGEN = 16
 _REQUEST, _ACK, _DUMP, _CREATE = 1, 4, 0x300, 0x400
 _INTERRUPTED = 0x10
 _ERROR, _DONE = 2, 3
@@ -47,6 +48,17 @@ class Chain:
 
     def __init__(self, family: str, table: str, name: str, *, drops: bool) -> None:
         self.family, self.table, self.name, self.drops = family, table, name, drops
+
+
+def is_supported() -> bool:
+    """Whether this kernel has nf_tables at all."""
+    try:
+        _ask(_GETGEN, 0, b"", flags=_ACK)
+    except PermissionError:
+        return True  # what needs it says so itself
+    except OSError:
+        return False
+    return True
 
 
 def forward_chains(prefix: bytes) -> list[Chain]:
@@ -168,11 +180,11 @@ def _dump(kind: int, family: int, asked: bytes = b"") -> list[bytes]:
     return found
 
 
-def _ask(kind: int, family: int, asked: bytes) -> tuple[list[bytes], bool]:
+def _ask(kind: int, family: int, asked: bytes, flags: int = _DUMP) -> tuple[list[bytes], bool]:
     kernel = _open()
     try:
         size = _HEADER.size + _NFGEN.size + len(asked)
-        header = _HEADER.pack(size, _NFTABLES | kind, _REQUEST | _DUMP, 1, 0)
+        header = _HEADER.pack(size, _NFTABLES | kind, _REQUEST | flags, 1, 0)
         kernel.sendto(header + _NFGEN.pack(family, 0, 0) + asked, (0, 0))
         found: list[bytes] = []
         changed = False
@@ -183,6 +195,8 @@ def _ask(kind: int, family: int, asked: bytes) -> tuple[list[bytes], bool]:
                     return found, changed
                 if told == _ERROR:
                     (code,) = struct.unpack_from("=i", content)
+                    if not code:
+                        return found, changed
                     raise OSError(-code, os.strerror(-code))
                 found.append(content)
     finally:
