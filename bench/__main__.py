@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from bench.cases import groups, import_image
@@ -40,8 +41,9 @@ def main() -> int:
     try:
         return _run(folder, peers, _chosen(folder, chosen))
     finally:
-        for peer in peers:
-            peer.stop()
+        with ExitStack() as ending:  # one that does not end keeps none of the others
+            for peer in peers:
+                ending.callback(peer.stop)
         _unmount(folder)
         shutil.rmtree(folder, ignore_errors=True)
 

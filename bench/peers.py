@@ -49,14 +49,16 @@ class Peer:
 
     def stop(self) -> None:
         """Remove the peer's containers and end its daemon."""
-        ids = self.call("ps", "-aq", check=False).split()
-        if ids:
-            self.call("rm", "-f", *ids, check=False)
-        if self.daemon is not None:
-            self.daemon.terminate()
-            self.daemon.wait(_DAEMON_SECONDS)
-        if self.hosts is not None:
-            self.hosts.close()
+        try:
+            ids = self.call("ps", "-aq", check=False).split()
+            if ids:
+                self.call("rm", "-f", *ids, check=False)
+            if self.daemon is not None:
+                self.daemon.terminate()
+                self.daemon.wait(_DAEMON_SECONDS)
+        finally:
+            if self.hosts is not None:
+                self.hosts.close()
 
 
 def open_peers(folder: str, *, apart: bool = False) -> list[Peer]:
