@@ -161,9 +161,6 @@ class Engine:
 
     async def check(self, *, repair: bool = False) -> tuple[Finding, ...]:
         """What of this root is left over, missing or not as it was made; mended with ``repair``."""
-        from engine import loop
-
-        await loop.begin()
         from engine.checking import Checking
 
         checking = Checking(self.paths, self._database, self._launcher, self._journal, lambda: self.networks)

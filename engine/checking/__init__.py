@@ -6,12 +6,12 @@ two looks is told. Refuses to judge what is not proved to be this root's.
 
 from __future__ import annotations
 
-import asyncio
 import os
 from typing import TYPE_CHECKING
 
 import msgspec
 
+from engine import loop
 from engine.checking import addresses, containers, foreign, networks, storing
 from engine.checking.known import read_known
 from engine.containers.parts import Parts as ContainerParts
@@ -78,6 +78,9 @@ class Checking:
         first = await self._look()
         if not first:
             return {}
+        await loop.begin()
+        import asyncio
+
         await asyncio.sleep(_MOMENT)
         return {key: one for key, one in (await self._look()).items() if key in first}
 
