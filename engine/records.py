@@ -391,10 +391,3 @@ class EngineInfo(Record, frozen=True, kw_only=True):
     security_options: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     """Limits that this machine cannot give, in Docker's words."""
-
-
-def endpoint_id(owner_id: str, network_id: str) -> str:
-    """The 64 digits that name an owner's end in a network: always the same ones."""
-    import hashlib  # only who shows them needs it
-
-    return hashlib.sha256(f"{network_id}{owner_id}".encode()).hexdigest()

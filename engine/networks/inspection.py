@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 from engine.network import host
 from engine.network.driver_options import BRIDGE_NAME, MTU
-from engine.network.plan.naming import endpoint_id, mac_from_address
+from engine.network.plan.naming import mac_from_address
 from engine.networks.creation import DEFAULT
 from engine.networks.leases import is_live
 from engine.oci.instant import to_rfc3339
+from engine.runtime.attachment import endpoint_id
 
 if TYPE_CHECKING:
     from engine.networks.parts import Parts

@@ -72,6 +72,13 @@ def wanted_endpoints(wanted: CreateOptions | AttachmentRequest) -> tuple[Endpoin
     return (EndpointOptions(network=wanted.network),)
 
 
+def endpoint_id(owner_id: str, network_id: str) -> str:
+    """The 64 digits that name an owner's end in a network: always the same ones."""
+    import hashlib  # only who shows them needs it
+
+    return hashlib.sha256(f"{network_id}{owner_id}".encode()).hexdigest()
+
+
 class Attachments(Protocol):
     """What the networks' facade offers to containers: for any network mode."""
 

@@ -12,7 +12,7 @@ import msgspec
 from engine.oci.instant import to_rfc3339
 from engine.runtime.log_config import NONE, log_driver
 from engine.runtime.namespace_inspection import shown_namespaces
-from engine.runtime.network_inspection import shown_links, shown_network_settings
+from engine.runtime.network_inspection import shown_network_options, shown_network_settings
 from engine.runtime.resource_inspection import shown_resources
 
 if TYPE_CHECKING:
@@ -137,8 +137,7 @@ def _host_config(container: Container) -> dict[str, Any]:
         "Binds": _binds(container) or None,
         "ContainerIDFile": "",
         "LogConfig": {"Type": log_driver(options), "Config": options.log_opts},
-        "NetworkMode": options.network,
-        "Links": shown_links(container),
+        **shown_network_options(container),
         "PortBindings": _port_bindings(container),
         "RestartPolicy": {
             "Name": options.restart.name,
@@ -157,10 +156,6 @@ def _host_config(container: Container) -> dict[str, Any]:
         ],
         "DeviceCgroupRules": list(options.device_cgroup_rules) or None,
         "DeviceRequests": _cdi_requests(options.cdi_devices),
-        "Dns": list(options.dns),
-        "DnsOptions": list(options.dns_options),
-        "DnsSearch": list(options.dns_search),
-        "ExtraHosts": list(options.extra_hosts) or None,
         **({"Init": True} if options.init else {}),
         "Privileged": options.privileged,
         "PublishAllPorts": options.publish_all,

@@ -1,4 +1,4 @@
-"""Owns Docker's JSON shape of a container's networks: ``NetworkSettings`` of ``inspect``; pure.
+"""Owns Docker's JSON shape of a container's networks: ``NetworkSettings`` of ``inspect``, and wishes; pure.
 
 A container that runs shows what it has, any other one what it is to have.
 """
@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from engine.options import EndpointOptions
-from engine.records import Endpoint, endpoint_id
-from engine.runtime.attachment import CONTAINER_MODE, wanted_endpoints
+from engine.records import Endpoint
+from engine.runtime.attachment import CONTAINER_MODE, endpoint_id, wanted_endpoints
 
 if TYPE_CHECKING:
     from engine.records import Container
@@ -48,6 +48,19 @@ def shown_network_settings(container: Container) -> dict[str, Any]:
     }
 
 
+def shown_network_options(container: Container) -> dict[str, Any]:
+    """What ``HostConfig`` says of networks, but for ports."""
+    options = container.options
+    return {
+        "NetworkMode": options.network,
+        "Links": _links(container),
+        "Dns": list(options.dns),
+        "DnsOptions": list(options.dns_options),
+        "DnsSearch": list(options.dns_search),
+        "ExtraHosts": list(options.extra_hosts) or None,
+    }
+
+
 def shown_networks(container: Container) -> dict[str, dict[str, Any]]:
     """``Networks``, by name; none in the namespace of another container."""
     if container.options.network.startswith(CONTAINER_MODE):
@@ -75,8 +88,8 @@ def shown_ports(container: Container) -> dict[str, list[dict[str, str]] | None]:
     return ports
 
 
-def shown_links(container: Container) -> list[str] | None:
-    """``HostConfig.Links``: those of the default bridge, each ``/CONTAINER:/THIS/ALIAS``."""
+def _links(container: Container) -> list[str] | None:
+    """Those of the default bridge, each ``/CONTAINER:/THIS/ALIAS``."""
     links = [
         (link.partition(":")[0], link.rpartition(":")[2])
         for wish in container.options.endpoints

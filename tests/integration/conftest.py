@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from engine.options import CreateNetworkOptions
 from tests.support.command_line import CommandLine, InTerminal
+from tests.support.members import FIXED, FIXED6
 
 
 @pytest.fixture
@@ -23,3 +25,17 @@ def terminal(tuidock):
     yield call
     for shown in opened:
         shown.close()
+
+
+@pytest.fixture
+async def two_networks(engine, busybox_image):
+    """``aa`` of both families with subnets that are known, and ``bb``."""
+    subnets = (f"{FIXED}.0/24", f"{FIXED6}/64")
+    await engine.networks.create(CreateNetworkOptions(name="aa", subnets=subnets, ipv6=True))
+    await engine.networks.create(CreateNetworkOptions(name="bb"))
+
+
+@pytest.fixture
+async def inside_network(engine, two_networks):
+    """``inside``, which leads nowhere."""
+    await engine.networks.create(CreateNetworkOptions(name="inside", internal=True))

@@ -25,13 +25,6 @@ def container_table(owner_id: str) -> str:
     return TABLE_PREFIX + owner_id[:12]
 
 
-def endpoint_id(owner_id: str, network_id: str) -> str:
-    """The 64 digits that name an owner's end in a network: always the same ones."""
-    import hashlib
-
-    return hashlib.sha256(f"{network_id}{owner_id}".encode()).hexdigest()
-
-
 def veth_name(owner_id: str, network_id: str = "") -> str:
     """The host's end of the pair: as Docker's, and of the kernel's full 15 characters.
 

@@ -185,8 +185,3 @@ def test_guard_keeps_the_interfaces_of_now_apart(family):
 )
 def test_mac_is_made_of_the_address(address, mac):
     assert naming.mac_from_address(address) == mac
-
-
-def test_endpoint_has_an_id_of_owner_and_network():
-    made = {naming.endpoint_id(owner, of) for owner in ("a", "b") for of in ("c", "d")}
-    assert (len(made), {len(name) for name in made}) == (4, {64})
