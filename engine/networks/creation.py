@@ -35,6 +35,7 @@ def create(parts: Parts, options: CreateNetworkOptions) -> Network:
     _check(options)
     add_built_in(parts)
     with bridge.locked():
+        parts.records.check_name(options.name)  # before its subnet is found to be taken, by itself
         network = _with_link(parts, options, _new_network(parts, options))
         parts.records.add(network)
         try:

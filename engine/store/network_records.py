@@ -74,8 +74,12 @@ class NetworkRecords:
                     (network.id, network.name, network.created, msgspec.json.encode(network)),
                 )
         except sqlite3.IntegrityError as error:
-            reason = f"network with name {network.name} already exists"
-            raise Conflict("network", network.name, reason, remedy=_REMEDY) from error
+            raise _taken_name(network.name) from error
+
+    def check_name(self, name: str) -> None:
+        """Conflict if a network is called ``name``."""
+        if self.find(name) is not None:
+            raise _taken_name(name)
 
     def replace(self, network: Network) -> None:
         """Store the network's new record under its id."""
@@ -194,6 +198,10 @@ _LEASES = (
     "SELECT lease.address, lease.owner, lease.leased, container.name FROM lease"
     " LEFT JOIN container ON container.id = lease.owner WHERE lease.network_id = ? ORDER BY lease.leased"
 )
+
+
+def _taken_name(name: str) -> Conflict:
+    return Conflict("network", name, f"network with name {name} already exists", remedy=_REMEDY)
 
 
 def _leases(connection: sqlite3.Connection, network_id: str) -> list[Lease]:

@@ -246,6 +246,12 @@ def test_subnet_of_a_bridge_may_not_be_the_host_s_own(lab: Lab) -> None:
         create(lab, subnets=["198.18.5.128/25"])
 
 
+def test_name_that_is_taken_is_said_before_the_subnet_that_is(lab: Lab) -> None:
+    create(lab, subnets=["10.5.0.0/24"])
+    with pytest.raises(AssertionError, match="network with name mine already exists"):
+        create(lab, subnets=["10.5.0.0/24"])
+
+
 def test_processes_that_race_for_one_name_leave_one_network(lab: Lab) -> None:
     def make(_: int) -> str:
         try:
