@@ -5,6 +5,7 @@ Nothing of the machine's own network is touched: every namespace is made here an
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import os
@@ -91,7 +92,7 @@ class Lab:
         listed = run("ip", "netns", "list").split("\n")
         for name in (line.split(" ")[0] for line in listed):
             if name.startswith(self._mark):
-                run("ip", "netns", "del", name)
+                delete(name)
 
     def attach(self, owner: str, **options: Any) -> dict[str, Any]:
         """A container's namespace, attached as its supervisor does it; the attachment as JSON."""
@@ -185,6 +186,13 @@ def makes(kind: str) -> bool:
     more = " id 7" if kind == "vlan" else ""
     command = ["unshare", "--net", "sh", "-c", tried + more]
     return subprocess.run(command, capture_output=True, check=False, timeout=60).returncode == 0
+
+
+def delete(netns: str) -> None:
+    """A namespace goes, and what is kept of its guard tables."""
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(f"/run/tuidock-forward-{os.stat(f'/run/netns/{netns}').st_ino}.json")
+    run("ip", "netns", "del", netns)
 
 
 def run(*command: str) -> str:

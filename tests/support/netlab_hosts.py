@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Self
 from engine.paths import Paths
 from engine.shim.lock import lock_holder
 from tests.support.leftovers import processes_of
+from tests.support.netlab import delete
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -213,7 +214,7 @@ class Hosts:
             server.kill()
             server.wait()
         for host in (self.engine, self.client, self.far):
-            run("ip", "netns", "del", host.netns)
+            delete(host.netns)
         self.engine.close()
 
 
