@@ -128,6 +128,8 @@ def _leased(parts: Parts, request: AttachmentRequest, one: Wished, names: set[st
     interface = wish.driver_options.get(_INTERFACE) or _next_interface(
         _meant(network).interface_prefix, names
     )
+    if interface in names:
+        raise InvalidInput("", f"the container has an interface {interface} already", remedy="choose another")
     called = endpoint_names(request.name, request.owner, request.hostname, wish.aliases)
     plugged = network.driver not in SUBINTERFACES
     first = not names

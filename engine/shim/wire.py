@@ -36,6 +36,7 @@ before its answer has come.
     {"op": "resize", "size"}, {"op": "unpause"}, {"op": "status"}
     {"op": "pause", "held": bool}       held: only as long as this connection is open
     {"op": "rename", "name": text}      what events, refusals and its networks call it from now on
+    {"op": "network", "network": {…}, …} other networks from now on, all or nothing: docs/BUNDLE.md
     {"op": "keep"}                      forget auto_remove: the container is being restarted
 
 ERROR has the body that ``failure`` makes. A supervisor may be older than its client: it answers an operation
