@@ -20,7 +20,15 @@ from engine.engine import Engine
 from engine.errors import EngineError, InvalidInput
 from engine.events import Event, Message
 from engine.jobs import VERBS, start_time
-from engine.options import BootstrapOptions, BuildOptions, LoadOptions, PruneOptions, SaveOptions
+from engine.options import (
+    BootstrapOptions,
+    BuildOptions,
+    LoadOptions,
+    PruneOptions,
+    PullOptions,
+    PushOptions,
+    SaveOptions,
+)
 from engine.paths import Paths
 from engine.records import BuildResult, Job, Pruned
 from engine.store.job_progress import ProgressWriter
@@ -111,6 +119,11 @@ async def _perform(engine: Engine, options: Options, progress: Progress) -> Buil
         return (await engine.images.bootstrap(options, progress)).id
     if isinstance(options, LoadOptions):
         return (await engine.images.load(options, progress))[-1].id
+    if isinstance(options, PullOptions):
+        return (await engine.images.pull(options, progress))[-1].image_id
+    if isinstance(options, PushOptions):
+        await engine.images.push(options, progress)
+        return ""
     if isinstance(options, SaveOptions):
         await engine.images.save(options, progress)
         return ""

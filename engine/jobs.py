@@ -18,7 +18,16 @@ import msgspec
 
 from engine import loop
 from engine.errors import Conflict, InvalidInput, NotFound, RuntimeFailure
-from engine.options import BootstrapOptions, BuildOptions, LoadOptions, Options, PruneOptions, SaveOptions
+from engine.options import (
+    BootstrapOptions,
+    BuildOptions,
+    LoadOptions,
+    Options,
+    PruneOptions,
+    PullOptions,
+    PushOptions,
+    SaveOptions,
+)
 from engine.runtime.cgroups import read_host, session_procs
 from engine.store.job_progress import ProgressReader
 from engine.store.job_records import JobFolder, JobProcess, JobRequest
@@ -35,6 +44,8 @@ if TYPE_CHECKING:
 VERBS: dict[str, type[Options]] = {
     "build": BuildOptions,
     "bootstrap": BootstrapOptions,
+    "pull": PullOptions,
+    "push": PushOptions,
     "load": LoadOptions,
     "save": SaveOptions,
     "prune": PruneOptions,

@@ -21,6 +21,7 @@ HEAD = 8 << 20
 TAIL = 64 << 10
 
 _BETWEEN_LAYER_PROGRESS = 0.1
+_LAST_PHASES = frozenset({"done", "pulled", "pushed", "exists"})
 _READ_SIZE = 1 << 16
 _encoder = msgspec.json.Encoder()
 _decoder: msgspec.json.Decoder[ProgressFact] = msgspec.json.Decoder(ProgressFact)
@@ -81,7 +82,7 @@ class ProgressWriter:
 
     def _too_soon(self, fact: LayerProgress) -> bool:
         now = time.monotonic()
-        if fact.phase != "done" and now - self._layer_times.get(fact.layer, 0) < _BETWEEN_LAYER_PROGRESS:
+        if fact.phase not in _LAST_PHASES and now - self._layer_times.get(fact.layer, 0) < _BETWEEN_LAYER_PROGRESS:
             return True
         self._layer_times[fact.layer] = now
         return False

@@ -12,6 +12,7 @@ import time
 import pytest
 
 from engine.errors import NotFound, RegistryError
+from engine.events import LayerProgress
 from engine.options import (
     BuildOptions,
     LoginOptions,
@@ -129,6 +130,15 @@ async def test_layers_are_compressed_as_asked(engine, tmp_path, serve):
     await push(engine, f"{host}/app", compression="zstd")
     types = {layer["mediaType"] for layer in witness(host, "app", "--raw")["layers"]}
     assert types == {"application/vnd.oci.image.layer.v1.tar+zstd"}
+
+
+async def test_a_push_is_a_job(engine, busybox_image, serve):
+    name = f"{serve()}/team/box:1"
+    await engine.images.tag("busybox", name)
+    job = await engine.jobs.start("push", PushOptions(reference=name), f"push {name}")
+    facts = [fact async for fact in engine.jobs.follow(job.id)]
+    assert (await engine.jobs.result(job.id)).error == ""
+    assert [fact.phase for fact in facts if isinstance(fact, LayerProgress)][-1] == "pushed"
 
 
 async def test_all_tags_of_a_repository_go_together(engine, busybox_image, serve):
