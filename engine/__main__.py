@@ -115,6 +115,13 @@ async def _work(paths: Paths, request: JobRequest, progress: Progress) -> str:
 async def _perform(engine: Engine, options: Options, progress: Progress) -> BuildResult | Pruned | str:
     if isinstance(options, BuildOptions):
         return await engine.builds.build(options, progress)
+    if isinstance(options, PruneOptions):
+        return await _prune(engine, options)
+    return await _move(engine, options, progress)
+
+
+async def _move(engine: Engine, options: Options, progress: Progress) -> str:
+    """Bring images in or out; the id of the last that came in."""
     if isinstance(options, BootstrapOptions):
         return (await engine.images.bootstrap(options, progress)).id
     if isinstance(options, LoadOptions):
@@ -123,13 +130,11 @@ async def _perform(engine: Engine, options: Options, progress: Progress) -> Buil
         return (await engine.images.pull(options, progress))[-1].image_id
     if isinstance(options, PushOptions):
         await engine.images.push(options, progress)
-        return ""
-    if isinstance(options, SaveOptions):
+    elif isinstance(options, SaveOptions):
         await engine.images.save(options, progress)
-        return ""
-    if isinstance(options, PruneOptions):
-        return await _prune(engine, options)
-    raise InvalidInput("job", f"{type(options).__name__} is none that a job can do")
+    else:
+        raise InvalidInput("job", f"{type(options).__name__} is none that a job can do")
+    return ""
 
 
 async def _prune(engine: Engine, options: PruneOptions) -> Pruned:

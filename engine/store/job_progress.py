@@ -82,7 +82,8 @@ class ProgressWriter:
 
     def _too_soon(self, fact: LayerProgress) -> bool:
         now = time.monotonic()
-        if fact.phase not in _LAST_PHASES and now - self._layer_times.get(fact.layer, 0) < _BETWEEN_LAYER_PROGRESS:
+        recent = now - self._layer_times.get(fact.layer, 0) < _BETWEEN_LAYER_PROGRESS
+        if recent and fact.phase not in _LAST_PHASES:
             return True
         self._layer_times[fact.layer] = now
         return False
