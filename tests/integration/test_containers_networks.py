@@ -7,7 +7,7 @@ import pytest
 from engine.errors import EngineError, InvalidInput, NotFound
 from engine.options import ContainerFilter, EndpointOptions, EventFilter
 from tests.support.containers import sh, started
-from tests.support.members import FIXED, FIXED6, inside, links, member, recorded, ways_out
+from tests.support.members import FIXED, FIXED6, addresses, inside, links, member, recorded, ways_out
 
 pytestmark = pytest.mark.root
 
@@ -75,6 +75,15 @@ async def test_an_interface_has_the_name_and_the_settings_wished_for(engine, two
     made = await started(engine, member(EndpointOptions(network="bb", driver_options=options), "aa"))
     assert list(links(made)) == ["uplink", "eth0"]
     assert inside(made, "sysctl", "-n", "net.ipv4.conf.uplink.log_martians") == "1\n"
+
+
+async def test_two_interfaces_of_one_name_are_refused(engine, two_networks):
+    options = {"com.docker.network.endpoint.ifname": "eth0"}
+    wishes = "bb", EndpointOptions(network="aa", driver_options=options)
+    made = await engine.containers.create(member(*wishes))
+    with pytest.raises(InvalidInput, match="an interface eth0 already"):
+        await engine.containers.start(made.id)
+    assert await addresses(engine, "aa") == []
 
 
 async def test_a_network_is_looked_for_at_the_start(engine, busybox_image):
