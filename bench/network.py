@@ -34,7 +34,7 @@ _PORTS = ("-p", "5201:5201", "-p", "5201:5201/udp", "-p", "6379:6379")
 _SECONDS = "1"
 _ROUNDS = 7
 _CROWD, _AT_ONCE = 50, 4
-_TIMEOUT = 120
+_TIMEOUT = 30
 _SERVERS: set[str] = set()
 
 
