@@ -43,7 +43,7 @@ class Builder:
         self.launcher = Launcher.open()
         journal = Journal(paths.events)
         self.images = Images(paths, self.database, self.launcher, journal)
-        self.networks = Networks(paths, self.database, self.launcher, journal)
+        self.networks = Networks(paths, self.database, journal)
         self.builds = Builds(paths, self.database, self.launcher, journal, lambda: self.networks)
         self.facts: list[Any] = []
 
