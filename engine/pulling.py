@@ -127,6 +127,7 @@ class Pulling:
             () if reference.digest else (reference.familiar,),
             Layers(len(descriptors), fetched),
             folder,
+            msgspec.structs.replace(reference, tag="", digest=found["digest"]),
         )
         return Pulled(image_id, reference.familiar, found["digest"])
 

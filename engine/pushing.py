@@ -93,6 +93,7 @@ class Pushing:
         documents = {"config": config.decode(), "manifest": manifest.decode(), "media_type": media_type}
         request = {**session, **documents, "tag": reference.tag}
         put = await self._work("engine.registry.upload:push_manifest", request)
+        self._records.put_digest(msgspec.structs.replace(reference, tag="", digest=put["digest"]), image_id)
         return Pushed(reference.familiar, reference.tag, put["digest"], put["size"])
 
     async def _sent(self, request: Mapping[str, Any], progress: Progress) -> dict[str, Any]:

@@ -154,6 +154,7 @@ class Image(Record, frozen=True, kw_only=True):
     chain_ids: tuple[str, ...]
     """Of each layer, bottom first."""
     digests: tuple[str, ...] = ()
+    """What registries have it under: familiar references with a digest (busybox@sha256:…)."""
     labels: dict[str, str] = {}
     containers: int = 0
 

@@ -31,7 +31,7 @@ _SECOND = 1_000_000_000
 def select(
     images: Iterable[Image], wanted: ImageFilter, resolve: Callable[[str], Image]
 ) -> tuple[Image, ...]:
-    """The images that fit; with a reference pattern each keeps the names that fit it alone.
+    """The images that fit; with a reference pattern each keeps the names and digests that fit it.
 
     ``resolve`` finds the images that ``before`` and ``since`` name. InvalidInput for an unknown filter.
     """
@@ -49,15 +49,18 @@ def select(
     ]
     if not patterns:
         return tuple(chosen)
-    narrowed = (replace(image, names=_fitting(image.names, patterns)) for image in chosen)
-    return tuple(image for image in narrowed if image.names)
+    narrowed = (
+        replace(image, names=_fitting(image.names, patterns), digests=_fitting(image.digests, patterns))
+        for image in chosen
+    )
+    return tuple(image for image in narrowed if image.names or image.digests)
 
 
 def fits(image: Image, filters: Mapping[str, Sequence[str]]) -> bool:
     """Whether the filters that look at the image alone hold: dangling, label, label! and until."""
     dangling = [_boolean("dangling", text) for text in filters.get("dangling", ())]
     return (
-        (not dangling or (not image.names) in dangling)
+        (not dangling or any(_is_dangling(image, wanted=wanted) for wanted in dangling))
         and all(_has_label(image.labels, text) for text in filters.get("label", ()))
         and not any(_has_label(image.labels, text) for text in filters.get("label!", ()))
         and all(image.created < _instant(text) for text in filters.get("until", ()))
@@ -73,6 +76,11 @@ def check_keys(filters: Mapping[str, Sequence[str]], known: frozenset[str]) -> N
                 "not a filter of images",
                 remedy=f"known: {', '.join(sorted(known))}",
             )
+
+
+def _is_dangling(image: Image, *, wanted: bool) -> bool:
+    """What has a digest alone is shown either way, as Docker does; a prune takes it."""
+    return not image.names if wanted else bool(image.names or image.digests)
 
 
 def _fitting(names: Sequence[str], patterns: Sequence[str]) -> tuple[str, ...]:

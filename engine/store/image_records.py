@@ -15,6 +15,7 @@ from engine.oci import reference as references
 from engine.oci.config import ImageConfig, decode_config, encode_config
 from engine.oci.instant import from_rfc3339
 from engine.records import Image
+from engine.store import image_digests
 from engine.store.blobs import BlobStore
 from engine.store.layers import require_layer
 from engine.store.locks import making
@@ -56,10 +57,10 @@ class ImageRecords:
 
     def get(self, image_id: str) -> Image:
         """The image with the full id."""
-        rows = self._database.query("SELECT created, size, manifest FROM image WHERE id = ?", (image_id,))
+        rows = self._database.query("SELECT created, size FROM image WHERE id = ?", (image_id,))
         if not rows:
             raise NotFound("image", image_id, remedy=_REMEDY)
-        ((created, size, manifest),) = rows
+        ((created, size),) = rows
         names = tuple(map(references.parse, self.names(image_id)))
         config = decode_config(self.blobs.read(image_id))
         users = self._database.query("SELECT count(*) FROM container WHERE image_id = ?", (image_id,))
@@ -72,7 +73,7 @@ class ImageRecords:
             architecture=config.architecture,
             os=config.os,
             chain_ids=digests.chain_ids(config.rootfs.diff_ids),
-            digests=_repository_digests(names, manifest),
+            digests=tuple(references.parse(one).familiar for one in self.digests(image_id)),
             labels=config.config.labels,
             containers=int(str(users[0][0])),
         )
@@ -88,6 +89,10 @@ class ImageRecords:
             "SELECT name FROM image_name WHERE image_id = ? ORDER BY name", (image_id,)
         )
         return tuple(str(row[0]) for row in rows)
+
+    def digests(self, image_id: str) -> tuple[str, ...]:
+        """The normalised ``repository@digest`` that registries have an image under, sorted."""
+        return tuple(str(row[0]) for row in self._database.query(image_digests.OF_IMAGE, (image_id,)))
 
     def in_repository(self, name: str) -> tuple[tuple[str, str], ...]:
         """The (normalised name, image id) pairs of the repository with the normalised ``name``."""
@@ -127,10 +132,12 @@ class ImageRecords:
         names: Iterable[str] = (),
         *,
         manifest: str | None = None,
+        pulled: Reference | None = None,
     ) -> str:
         """Record an image whose layers are registered, and point ``names`` at it; returns its id.
 
-        A name that another image had moves. The same config twice is one image.
+        A name that another image had moves. The same config twice is one image. ``pulled`` is the
+        repository with the digest that it came under.
         """
         raw = config if isinstance(config, bytes) else encode_config(config)
         parsed = decode_config(raw)
@@ -147,7 +154,14 @@ class ImageRecords:
                 )
                 for name in normalised:
                     _point(connection, name, image_id)
+                if pulled is not None:
+                    image_digests.put(connection, pulled, image_id)
         return image_id
+
+    def put_digest(self, pushed: Reference, image_id: str) -> None:
+        """The repository of ``pushed`` has the image now, under its digest."""
+        with self._database.transaction() as connection:
+            image_digests.put(connection, pushed, image_id)
 
     def tag(self, image_id: str, name: str) -> str:
         """Point ``name`` at the image; returns the name normalised."""
@@ -192,6 +206,9 @@ class ImageRecords:
         return str(rows[0][0]) if rows else None
 
     def _by_digest(self, reference: Reference) -> str | None:
+        """By what a registry has it under, else by what an archive brought or the config itself."""
+        if pulled := image_digests.find(self._database, reference):
+            return pulled
         rows = self._database.query(
             "SELECT name, image_id FROM image_name JOIN image ON image.id = image_id"
             " WHERE manifest = ? OR image_id = ? ORDER BY name",
@@ -244,9 +261,3 @@ def _shown(text: str) -> str:
         return references.parse(text).tagged.familiar
     except InvalidReference:
         return text
-
-
-def _repository_digests(names: tuple[Reference, ...], manifest: object) -> tuple[str, ...]:
-    if manifest is None:
-        return ()
-    return tuple(dict.fromkeys(f"{name.familiar_name}@{manifest}" for name in names))

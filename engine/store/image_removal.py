@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING
 from engine.errors import Conflict
 from engine.oci import reference as references
 from engine.records import RemovedImage
+from engine.store import image_digests
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Callable
 
+    from engine.oci.reference import Reference
     from engine.store.database import Database
 
 _SHORT = 12
@@ -64,42 +66,46 @@ class _Removal:
         return RemovedImage(untagged=tuple(self._untagged), deleted=tuple(self._deleted))
 
     def by_name(self, text: str, *, force: bool) -> None:
-        names = self._names()
         user = self._user(running=None)
-        if not force and _is_single(names) and user is not None:
+        if not force and _is_single(self._references()) and user is not None:
             raise self._conflict(
                 f'conflict: unable to remove repository reference "{text}" (must force)'
                 f" - container {user[:_SHORT]} is using its referenced image {self._short}"
             )
-        self._untag(self._stored_name(text, names))
-        if self._names() or self._user(running=True) is not None:
+        removed = self._stored(text)
+        self._untag(removed)
+        same = [one for one in self._references() if one.name == removed.name]
+        if not removed.digest and all(one.digest for one in same):
+            for one in same:  # a repository's digests go with its last tag
+                self._untag(one)
+        if self._references() or self._user(running=True) is not None:
             return  # the image of a running container stays, without a name, as in Docker
         self._delete()
 
     def by_id(self, *, force: bool) -> None:
-        names = self._names()
+        held = self._references()
         running = self._user(running=True)
         if running is not None:
             reason = f"image is being used by running container {running[:_SHORT]}"
             raise self._refusal("cannot be forced", reason)
         if not force:
-            if not _is_single(names):
+            if not _is_single(held):
                 reason = "image is referenced in multiple repositories"
                 raise self._refusal("must be forced", reason, "remove the names one by one, or add -f")
             stopped = self._user(running=False)
             if stopped is not None:
                 reason = f"image is being used by stopped container {stopped[:_SHORT]}"
                 raise self._refusal("must be forced", reason)
-        for name in names:
-            self._untag(name)
+        for reference in held:
+            self._untag(reference)
         self._delete()
 
     def unless_used(self, *, names: bool) -> None:
-        held = self._names()
-        if self._user(running=None) is not None or (held and not names):
+        held = self._references()
+        if self._user(running=None) is not None or (not names and any(one.tag for one in held)):
             return
-        for name in held:
-            self._untag(name)
+        for reference in held:
+            self._untag(reference)
         self._delete()
 
     # -- facts -----------------------------------------------------------------------------------
@@ -107,11 +113,11 @@ class _Removal:
     def _short(self) -> str:
         return self._image_id.removeprefix("sha256:")[:_SHORT]
 
-    def _names(self) -> list[str]:
-        rows = self._connection.execute(
-            "SELECT name FROM image_name WHERE image_id = ? ORDER BY name", (self._image_id,)
-        )
-        return [row[0] for row in rows]
+    def _references(self) -> list[Reference]:
+        """Its names, and what registries have it under, in the order in which Docker shows them."""
+        named = self._connection.execute("SELECT name FROM image_name WHERE image_id = ?", (self._image_id,))
+        pulled = self._connection.execute(image_digests.OF_IMAGE, (self._image_id,))
+        return [references.parse(text) for text in sorted(str(row[0]) for row in (*named, *pulled))]
 
     def _user(self, *, running: bool | None) -> str | None:
         """The first container on the image; of the running or of the stopped ones unless None."""
@@ -123,17 +129,22 @@ class _Removal:
                 return str(container_id)
         return None
 
-    def _stored_name(self, text: str, names: list[str]) -> str:
+    def _stored(self, text: str) -> Reference:
+        """Which of its references ``text`` is; a digest from an archive is none: the repository's first."""
         reference = references.parse(text).tagged
         if not reference.digest:
-            return reference.normalised
-        same = [name for name in names if references.parse(name).name == reference.name]
-        return same[0]
+            return reference
+        same = [one for one in self._references() if one.name == reference.name]
+        return next((one for one in same if one.digest == reference.digest), same[0])
 
     # -- effects ---------------------------------------------------------------------------------
-    def _untag(self, name: str) -> None:
-        self._connection.execute("DELETE FROM image_name WHERE name = ?", (name,))
-        self._untagged.append(references.parse(name).familiar)
+    def _untag(self, reference: Reference) -> None:
+        if reference.digest:
+            key = (reference.name, reference.digest)
+            self._connection.execute("DELETE FROM image_digest WHERE name = ? AND digest = ?", key)
+        else:
+            self._connection.execute("DELETE FROM image_name WHERE name = ?", (reference.normalised,))
+        self._untagged.append(reference.familiar)
 
     def _delete(self) -> None:
         if self._connection.execute("DELETE FROM image WHERE id = ?", (self._image_id,)).rowcount:
@@ -146,9 +157,10 @@ class _Removal:
         return Conflict("image", self._image_id, message, remedy=remedy)
 
 
-def _is_single(names: list[str]) -> bool:
-    """Whether there is at most one name."""
-    return len(names) <= 1
+def _is_single(held: list[Reference]) -> bool:
+    """Whether there is at most one name, with digests of its repository alone, as Docker asks it."""
+    tagged = [one for one in held if one.tag]
+    return len(held) <= 1 or (len(tagged) <= 1 and len({one.name for one in held}) == 1)
 
 
 def _is_id(image_id: str, reference: str) -> bool:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 
     from engine.events import Progress
+    from engine.oci.reference import Reference
     from engine.paths import Paths
     from engine.store.database import Database
 
@@ -80,11 +81,18 @@ class Intake:
         )
 
     async def take(
-        self, raw: bytes, manifest: bytes | None, names: Sequence[str], layers: Layers, folder: str
+        self,
+        raw: bytes,
+        manifest: bytes | None,
+        names: Sequence[str],
+        layers: Layers,
+        folder: str,
+        pulled: Reference | None = None,
     ) -> str:
         """Take the image with the config ``raw`` in; returns its id.
 
-        Its ``layers`` are unpacked in parallel in the new folder ``folder``; those that are there are kept.
+        ``pulled`` is the repository and digest that a registry has it under. Its ``layers`` are unpacked in
+        parallel in the new folder ``folder``; those that are there are kept.
         """
         diff_ids = decode_config(raw).rootfs.diff_ids
         if len(diff_ids) != layers.size:
@@ -102,7 +110,7 @@ class Intake:
         await self._settle(unpacked, chain_ids, first)
         self._register(unpacked, diff_ids, chain_ids, first)
         kept = None if manifest is None else self._records.blobs.put(manifest)
-        return self._records.put_image(raw, chain_ids, names, manifest=kept)
+        return self._records.put_image(raw, chain_ids, names, manifest=kept, pulled=pulled)
 
     async def take_root(
         self, source: Mapping[str, object], folder: str, progress: Progress, fds: Sequence[int] = ()

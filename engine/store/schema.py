@@ -99,4 +99,18 @@ _VOLUME_OPTIONS = """
 ALTER TABLE volume ADD COLUMN options BLOB NOT NULL DEFAULT x'7b7d';  -- of the local driver: type, o, device
 """
 
-MIGRATIONS: tuple[str, ...] = (_FIRST, _VOLUME_OPTIONS)
+_IMAGE_DIGESTS = """
+CREATE TABLE image_digest (
+    name      TEXT NOT NULL,           -- of the repository, normalised: docker.io/library/busybox
+    digest    TEXT NOT NULL,           -- of what the registry has there: a manifest or an index
+    image_id  TEXT NOT NULL REFERENCES image (id) ON DELETE CASCADE,
+    PRIMARY KEY (name, digest)
+) STRICT;
+CREATE INDEX image_digest_image ON image_digest (image_id);
+
+INSERT OR IGNORE INTO image_digest (name, digest, image_id)  -- names have a tag: it is cut off
+    SELECT rtrim(rtrim(name, replace(name, ':', '')), ':'), manifest, image.id
+    FROM image_name JOIN image ON image.id = image_id WHERE manifest IS NOT NULL;
+"""
+
+MIGRATIONS: tuple[str, ...] = (_FIRST, _VOLUME_OPTIONS, _IMAGE_DIGESTS)

@@ -50,11 +50,31 @@ HISTORY_LAYOUT = Layout(
 )
 
 
-def rows(images: Iterable[Image], now: int, *, truncate: bool) -> Iterator[dict[str, Any]]:
-    """One row a name; an image without one has ``<none>``."""
+def rows(images: Iterable[Image], now: int, *, truncate: bool, digests: bool) -> Iterator[dict[str, Any]]:
+    """One row a name, with ``digests`` one for each digest of its repository.
+
+    A repository that names it by digests alone has ``<none>`` for a tag; an image without a name for all.
+    """
     for image in images:
-        for name in image.names or (f"{_NONE}:{_NONE}",):
-            yield _row(image, name, now, truncate=truncate)
+        for repository, tag, digest in _shown(image, digests=digests):
+            yield _row(image, (repository, tag, digest), now, truncate=truncate)
+
+
+def _shown(image: Image, *, digests: bool) -> Iterator[tuple[str, str, str]]:
+    """(repository, tag, digest) of each row."""
+    known: dict[str, list[str]] = {}
+    for repository, _, digest in (one.partition("@") for one in image.digests):
+        known.setdefault(repository, []).append(digest)
+    tagged = [split_name(name) for name in image.names]
+    for repository, tag in tagged:
+        for digest in (known.get(repository) if digests else None) or [_NONE]:
+            yield repository, tag, digest
+    bare = {repository: held for repository, held in known.items() if repository not in dict(tagged)}
+    for repository, held in bare.items():
+        for digest in held if digests else [_NONE]:
+            yield repository, _NONE, digest
+    if not tagged and not bare:
+        yield _NONE, _NONE, _NONE
 
 
 def split_name(name: str) -> tuple[str, str]:
@@ -78,13 +98,13 @@ def history_row(entry: HistoryEntry, now: int, *, truncate: bool, human: bool) -
     }
 
 
-def _row(image: Image, name: str, now: int, *, truncate: bool) -> dict[str, Any]:
-    repository, tag = split_name(name)
+def _row(image: Image, name: tuple[str, str, str], now: int, *, truncate: bool) -> dict[str, Any]:
+    repository, tag, digest = name
     return {
         "ID": image.id.removeprefix("sha256:")[:_SHORT_ID] if truncate else image.id,
         "Repository": repository,
         "Tag": tag,
-        "Digest": next(iter(image.digests), _NONE).rpartition("@")[2],
+        "Digest": digest,
         "CreatedSince": ago(image.created, now),
         "CreatedAt": local_time(image.created),
         "Size": human_size(image.size),

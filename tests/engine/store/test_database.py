@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from contextlib import closing
 
 import pytest
 
 from engine.errors import StoreFailure
+from engine.store import database as database_module
 from engine.store import reserve
 from engine.store.database import Database
 from engine.store.schema import MIGRATIONS
@@ -29,6 +31,19 @@ def test_a_newer_schema_is_refused_with_the_way_out(tmp_path):
     with pytest.raises(StoreFailure, match="newer tuidock") as caught:
         Database(path)
     assert "upgrade" in caught.value.remedy
+
+
+def test_images_of_an_older_schema_keep_their_digests(tmp_path, monkeypatch):
+    path = str(tmp_path / "db")
+    monkeypatch.setattr(database_module, "MIGRATIONS", MIGRATIONS[:2])
+    with closing(Database(path)) as old, old.transaction() as connection:
+        connection.execute("INSERT INTO image VALUES ('one', 'sha256:01', 0, 0, 0), ('two', NULL, 0, 0, 0)")
+        names = [("localhost:5000/a/b:v1", "one"), ("localhost:5000/a/b:v2", "one"), ("c:latest", "two")]
+        connection.executemany("INSERT INTO image_name VALUES (?, ?, 0)", names)
+    monkeypatch.undo()
+    with closing(Database(path)) as new:
+        found = new.query("SELECT name, digest, image_id FROM image_digest")
+    assert found == [("localhost:5000/a/b", "sha256:01", "one")]
 
 
 def test_a_file_that_is_no_database_is_named(tmp_path):

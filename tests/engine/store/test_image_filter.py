@@ -3,6 +3,7 @@ from __future__ import annotations
 import time
 
 import pytest
+from msgspec.structs import replace
 
 from engine.errors import InvalidInput
 from engine.oci.config import ContainerConfig
@@ -29,6 +30,19 @@ OLD = image(10**18, "busybox:1", "busybox:2", team="red")
 NEW = image(time.time_ns(), "host:5000/a/b:latest", team="blue")
 NAMELESS = image(5 * 10**17)
 ALL = (NEW, OLD, NAMELESS)
+
+
+def test_what_has_a_digest_alone_dangles_and_does_not():
+    pulled = replace(NAMELESS, digests=(f"box@sha256:{0:064}",))
+    for dangling in ("true", "false"):
+        wanted = ImageFilter(filters={"dangling": (dangling,)})
+        assert select((pulled,), wanted, lambda _text: OLD) == (pulled,)
+
+
+def test_a_pattern_leaves_the_digests_that_fit():
+    pulled = replace(NAMELESS, digests=(f"box@sha256:{0:064}", f"other@sha256:{0:064}"))
+    (found,) = select((pulled,), ImageFilter(reference="box"), lambda _text: OLD)
+    assert found.digests == (f"box@sha256:{0:064}",)
 
 
 def chosen(**wanted):

@@ -5,6 +5,7 @@ import os
 import pytest
 
 from engine.errors import InvalidInput, InvalidReference, NotFound, StoreFailure
+from engine.oci import reference as references
 from engine.oci.config import ContainerConfig, ImageConfig, RootFS
 from engine.oci.digest import chain_ids, sha256
 from engine.store.database import Database
@@ -104,7 +105,20 @@ class TestResolve:
 
     def test_by_digest_of_its_manifest(self, records, image_id):
         assert records.resolve_id(f"busybox@{sha256(b'manifest')}") == image_id
-        assert records.get(image_id).digests == (f"busybox@{sha256(b'manifest')}",)
+        assert records.get(image_id).digests == ()  # no registry has it
+
+    def test_by_the_digest_that_a_registry_has_it_under(self, records, image_id):
+        pulled = f"localhost:5000/box@{sha256(b'index')}"
+        records.put_image(config(), CHAIN, pulled=references.parse(pulled))
+        records.put_digest(references.parse(f"busybox@{sha256(b'pushed')}"), image_id)
+        assert records.resolve_id(pulled) == image_id
+        assert records.get(image_id).digests == (f"busybox@{sha256(b'pushed')}", pulled)
+
+    def test_a_digest_of_a_repository_means_the_last_that_came_under_it(self, records, image_id):
+        pulled = references.parse(f"box@{sha256(b'index')}")
+        records.put_digest(pulled, image_id)
+        other = records.put_image(config("other"), CHAIN, pulled=pulled)
+        assert records.resolve_id(pulled.familiar) == other
 
     def test_a_digest_of_another_repository_is_not_found(self, records, image_id):
         with pytest.raises(NotFound):

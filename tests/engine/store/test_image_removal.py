@@ -5,7 +5,9 @@ import os
 import pytest
 
 from engine.errors import Conflict
+from engine.oci import reference as references
 from engine.oci.config import ImageConfig, RootFS
+from engine.oci.digest import sha256
 from engine.records import RemovedImage
 from engine.store.database import Database
 from engine.store.image_records import ImageRecords
@@ -51,6 +53,50 @@ def use(database):
             )
 
     return use
+
+
+def digest(records, image_id, name):
+    text = f"{name}@{sha256(b'index')}"
+    records.put_digest(references.parse(text), image_id)
+    return text
+
+
+def test_the_last_tag_of_a_repository_takes_its_digests_along(put, records, removal):
+    image_id = put("box:1", "box:2", "other:1")
+    pulled = digest(records, image_id, "box")
+    assert removal.remove(image_id, "box:1", force=False) == RemovedImage(untagged=("box:1",))
+    assert removal.remove(image_id, "box:2", force=False) == RemovedImage(untagged=("box:2", pulled))
+
+
+def test_a_digest_that_another_repository_has_keeps_the_image(put, records, removal):
+    image_id = put("box:1")
+    pulled = digest(records, image_id, "other")
+    assert removal.remove(image_id, "box:1", force=False) == RemovedImage(untagged=("box:1",))
+    assert removal.remove(image_id, pulled, force=False) == RemovedImage(
+        untagged=(pulled,), deleted=(image_id,)
+    )
+
+
+def test_a_name_and_the_digests_of_its_repository_go_by_the_id(put, records, removal):
+    image_id = put("box:1")
+    pulled = digest(records, image_id, "box")
+    assert removal.remove(image_id, image_id, force=False) == RemovedImage(
+        untagged=("box:1", pulled), deleted=(image_id,)
+    )
+
+
+def test_a_digest_of_another_repository_needs_force_by_the_id(put, records, removal):
+    image_id = put("box:1")
+    digest(records, image_id, "other")
+    assert "image is referenced in multiple repositories" in refused(removal, image_id, image_id)
+
+
+def test_what_has_a_digest_alone_is_pruned(put, records, removal):
+    image_id = put()
+    pulled = digest(records, image_id, "box")
+    assert removal.remove_unused(image_id, names=False) == RemovedImage(
+        untagged=(pulled,), deleted=(image_id,)
+    )
 
 
 def refused(removal, image_id, reference, *, force=False):

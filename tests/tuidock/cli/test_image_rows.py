@@ -7,10 +7,11 @@ from tuidock.cli.image_rows import history_row, rows, split_name
 _NOW = 10**18
 
 
-def _image(*names):
+def _image(*names, digests=()):
     return Image(
         id="sha256:" + "ab" * 32,
         names=names,
+        digests=digests,
         created=_NOW - 2 * 3600 * 10**9,
         size=4_430_000,
         config=ContainerConfig(),
@@ -34,7 +35,7 @@ def test_names_are_split_into_repository_and_tag(name, expected):
 
 
 def test_every_name_has_a_row():
-    found = list(rows([_image("a:1", "b:2")], _NOW, truncate=True))
+    found = list(rows([_image("a:1", "b:2")], _NOW, truncate=True, digests=False))
     assert [(row["Repository"], row["Tag"], row["ID"]) for row in found] == [
         ("a", "1", "ab" * 6),
         ("b", "2", "ab" * 6),
@@ -42,13 +43,37 @@ def test_every_name_has_a_row():
 
 
 def test_an_image_without_a_name_shows_none():
-    row = next(rows([_image()], _NOW, truncate=True))
+    row = next(rows([_image()], _NOW, truncate=True, digests=False))
     assert (row["Repository"], row["Tag"], row["CreatedSince"], row["Size"]) == (
         "<none>",
         "<none>",
         "2 hours ago",
         "4.43MB",
     )
+
+
+_DIGESTS = ("a@sha256:01", "a@sha256:02", "c@sha256:03")
+
+
+@pytest.mark.parametrize(
+    ("digests", "expected"),
+    [
+        (False, [("a", "1", "<none>"), ("b", "2", "<none>"), ("c", "<none>", "<none>")]),
+        (
+            True,
+            [
+                ("a", "1", "sha256:01"),
+                ("a", "1", "sha256:02"),
+                ("b", "2", "<none>"),
+                ("c", "<none>", "sha256:03"),
+            ],
+        ),
+    ],
+)
+def test_digests_are_shown_with_the_names_of_their_repository(digests, expected):
+    image = _image("a:1", "b:2", digests=_DIGESTS)
+    found = rows([image], _NOW, truncate=True, digests=digests)
+    assert [(row["Repository"], row["Tag"], row["Digest"]) for row in found] == expected
 
 
 def test_history_cuts_long_instructions():

@@ -28,8 +28,10 @@ async def _list(engine: Engine, invocation: Invocation) -> int:
         filters=invocation.filters(),
     )
     images = await engine.images.list(wanted)
-    rows = image_rows.rows(images, time.time_ns(), truncate=not invocation.switch("no-trunc"))
     layout = image_rows.LAYOUT_WITH_DIGESTS if invocation.switch("digests") else image_rows.LAYOUT
+    digests = invocation.switch("digests") or ".Digest" in invocation.text("format")
+    truncate = not invocation.switch("no-trunc")
+    rows = image_rows.rows(images, time.time_ns(), truncate=truncate, digests=digests)
     listing.show(list(rows), layout, invocation.text("format"), quiet=invocation.switch("quiet"))
     return 0
 
