@@ -48,6 +48,8 @@ class Decompressed(io.RawIOBase):
         try:
             return cast("io.RawIOBase", self._plain).readinto(buffer) or 0  # type: ignore[arg-type]
         except _corruption_errors(self.compression) as error:
+            if isinstance(error, OSError) and error.errno:
+                raise
             raise InvalidArchive(
                 self._subject, f"{self.compression} data is corrupt or cut short: {error}"
             ) from error
@@ -115,4 +117,5 @@ def _corruption_errors(compression: str) -> tuple[type[Exception], ...]:
         import lzma
 
         return (lzma.LZMAError, EOFError)
-    return (EOFError, OSError)
+    # BZ2File says so by an OSError, which is also how a disk or a registry fails below: those have an errno.
+    return (EOFError, OSError) if compression == BZIP2 else ()

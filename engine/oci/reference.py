@@ -106,6 +106,11 @@ def is_identifier(text: str) -> bool:
     return re.fullmatch(_IDENTIFIER, text) is not None
 
 
+def is_tag(text: str) -> bool:
+    """Whether ``text`` is a tag as the distribution specification has them."""
+    return re.fullmatch(_TAG, text) is not None
+
+
 def _split_domain(text: str) -> tuple[str, str]:
     first, slash, rest = text.partition("/")
     is_domain = bool(slash) and (

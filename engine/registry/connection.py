@@ -1,74 +1,104 @@
-"""Owns one HTTP exchange with one host: TLS by the host's certificates, proxies, time limits; blocking.
+"""Owns one HTTP exchange with one host: TLS, proxies, time limits, what a broken line means; blocking.
 
 Runs in worker processes, by the standard library's ``http.client``. A connection is kept for the next request
-to the same host. Refuses redirects, retries and secrets.
+to the same host. Refuses redirects, retries and secrets: of an address only host and path are ever shown, as
+the rest may be a signature.
 """
 
 from __future__ import annotations
 
 import http.client
-import ipaddress
-import os
 import socket
 import ssl
 import urllib.parse
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from engine.errors import InvalidInput, RegistryError
+from engine.errors import EngineError, RegistryError
+from engine.registry import certificates
+from engine.registry.proxies import Proxy, proxy_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_CERTIFICATE_FOLDERS = ("/etc/docker/certs.d", "/etc/containers/certs.d")
 _CONNECT_SECONDS = 30
 _SILENT_SECONDS = 60
+_SILENT_WRITE_SECONDS = 300
+"""A registry may copy a blob of gigabytes before it answers that it has it."""
 _REFUSAL_LIMIT = 1 << 16
 _PORTS = {"https": 443, "http": 80}
 _AGENT = "tuidock"
+_KEPT_CHARACTERS = "/%:=&?~#+!$,;'@()*[]"
+_UNKNOWN_NAMES = {socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)}
+_GONE = (http.client.RemoteDisconnected, ConnectionError, ssl.SSLEOFError, ssl.SSLZeroReturnError)
 
 
 class Response:
     """An answer: ``status``, ``reason``, ``headers``, and a body that is read once, or dropped."""
 
-    def __init__(self, url: str, answer: http.client.HTTPResponse) -> None:
+    def __init__(
+        self, url: str, answer: http.client.HTTPResponse, connection: http.client.HTTPConnection
+    ) -> None:
         self.url = url
         self.status = answer.status
         self.reason = answer.reason
         self.headers = answer.headers
         self._answer = answer
+        self._connection = connection
 
     def readinto(self, buffer: Any) -> int:
         """Fill ``buffer`` with what has come; 0 at the end. RegistryError if the connection broke."""
         try:
             return self._answer.readinto(buffer)
-        except (OSError, http.client.HTTPException) as error:
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            self._connection.close()
             raise _broken(self.url, error) from error
 
     def read(self, limit: int) -> bytes:
         """The whole body; RegistryError if it is longer than ``limit`` bytes, or cut short."""
         try:
             body = self._answer.read(limit + 1)
-        except (OSError, http.client.HTTPException) as error:
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            self._connection.close()
             raise _broken(self.url, error) from error
         if len(body) > limit:
-            raise RegistryError(
-                f"{self.url}: the answer is longer than {limit} bytes", code="TOOLARGE", temporary=False
-            )
-        expected = self._answer.getheader("Content-Length")
-        if expected is not None and expected.isdigit() and len(body) < int(expected):
+            self.close()
+            reason = f"{shown(self.url)}: the answer is longer than {limit} bytes"
+            raise RegistryError(reason, code="TOOLARGE", temporary=False)
+        expected = self._answer.getheader("Content-Length", "")
+        if expected.isdigit() and len(body) < int(expected) and not self._is_bare():
             raise _broken(self.url, EOFError(f"it ended after {len(body)} of {expected} bytes"))
         return body
 
     def refusal(self) -> bytes:
         """The beginning of an error's body; nothing if that breaks off too."""
         try:
-            return self._answer.read(_REFUSAL_LIMIT)
-        except (OSError, http.client.HTTPException):
-            return b""
+            body = self._answer.read(_REFUSAL_LIMIT)
+        except (OSError, http.client.HTTPException, ValueError):
+            body = b""
+        self.close()
+        return body
 
     def close(self) -> None:
-        """Drop what was not read."""
-        self._answer.close()
+        """Drop what was not read, and the connection with it: the next answer would begin with that."""
+        if self._is_bare() and not self._answer.isclosed():
+            self._answer.read()
+        if not self._answer.isclosed():
+            self._answer.close()
+            self._connection.close()
+
+    def _is_bare(self) -> bool:
+        """Whether there is no body, whatever the headers say: the answer to HEAD."""
+        return self._answer.length == 0 or self._answer._method == "HEAD"  # type: ignore[attr-defined]  # noqa: SLF001
+
+
+class _Line(NamedTuple):
+    connection: http.client.HTTPConnection
+    proxy: Proxy | None
+
+
+class _Stale(Exception):
+    def __init__(self, error: Exception) -> None:
+        self.error = error
 
 
 class Connections:
@@ -76,7 +106,7 @@ class Connections:
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._environ = environ
-        self._open: dict[tuple[str, str], http.client.HTTPConnection] = {}
+        self._open: dict[tuple[str, str], tuple[_Line, http.client.HTTPResponse]] = {}
 
     def request(
         self,
@@ -87,182 +117,180 @@ class Connections:
         *,
         insecure: bool = False,
     ) -> Response:
-        """Send one request; RegistryError (temporary or not) if there is no answer."""
-        parts = urllib.parse.urlsplit(url)
-        if parts.scheme not in _PORTS or not parts.hostname:
-            raise RegistryError(f"{url} is no address of a registry", code="URL", temporary=False)
-        target = urllib.parse.urlunsplit(("", "", parts.path or "/", parts.query, ""))
-        key = (parts.scheme, parts.netloc)
-        kept = self._open.pop(key, None)
-        connection = kept or self._connect(parts, insecure=insecure)
+        """Send one request; RegistryError (temporary or not) if there is no answer.
+
+        ``body`` is bytes, or gives them anew each time that it is iterated.
+        """
+        parts = split(url)
         headers = {"User-Agent": _AGENT, "Accept-Encoding": "identity", **headers}
-        try:
-            answer = self._exchange(connection, method, target, headers, body)
-        except (http.client.HTTPException, OSError) as error:
-            connection.close()
-            if kept is None or not _is_stale(error) or (body is not None and not isinstance(body, bytes)):
-                raise _broken(url, error) from error
-            connection = self._connect(parts, insecure=insecure)  # it was kept for too long
+        kept = self._kept(parts)
+        if kept is not None:
             try:
-                answer = self._exchange(connection, method, target, headers, body)
-            except (http.client.HTTPException, OSError) as again:
-                connection.close()
-                raise _broken(url, again) from again
-        self._open[key] = connection
-        return Response(url, answer)
+                return self._answered(kept, url, method, headers, body)
+            except _Stale:
+                pass
+        try:
+            return self._answered(self._connected(parts, insecure=insecure), url, method, headers, body)
+        except _Stale as stale:
+            raise _broken(url, stale.error) from stale.error
+
+    def _answered(
+        self, line: _Line, url: str, method: str, headers: Mapping[str, str], body: Any
+    ) -> Response:
+        """The answer that comes on ``line``; _Stale if the other side has closed that."""
+        parts = split(url)
+        try:
+            answer, whole = _exchange(line, method, parts, headers, body)
+        except _GONE as error:
+            line.connection.close()
+            raise _Stale(error) from error
+        except (http.client.HTTPException, OSError) as error:
+            line.connection.close()
+            raise _broken(url, error) from error
+        except ValueError:
+            line.connection.close()
+            # Not even as the cause: it shows the header, which may be a secret.
+            reason = f"{shown(url)}: a header or an address that HTTP cannot carry"
+            raise RegistryError(reason, code="HEADER", temporary=False) from None
+        if whole:
+            self._open[parts.scheme, parts.netloc] = (line, answer)
+        return Response(url, answer, line.connection)
 
     def close(self) -> None:
         """Close all."""
-        for connection in self._open.values():
-            connection.close()
+        for line, _ in self._open.values():
+            line.connection.close()
         self._open.clear()
 
-    def _exchange(
-        self,
-        connection: http.client.HTTPConnection,
-        method: str,
-        target: str,
-        headers: Mapping[str, str],
-        body: Any,
-    ) -> http.client.HTTPResponse:
-        connection.request(method, target, body=body, headers=dict(headers))
-        if connection.sock is not None:
-            connection.sock.settimeout(_SILENT_SECONDS)
-        return connection.getresponse()
+    def _kept(self, parts: urllib.parse.SplitResult) -> _Line | None:
+        """The line of before, if its answer was read to the end."""
+        line, answer = self._open.pop((parts.scheme, parts.netloc), (None, None))
+        if line is None or answer is None:
+            return None
+        if line.connection.sock is None or not answer.isclosed():
+            line.connection.close()
+            return None
+        return line
 
-    def _connect(self, parts: urllib.parse.SplitResult, *, insecure: bool) -> http.client.HTTPConnection:
+    def _connected(self, parts: urllib.parse.SplitResult, *, insecure: bool) -> _Line:
         host, port = parts.hostname or "", parts.port or _PORTS[parts.scheme]
-        proxy = self._proxy(parts.scheme, host, port)
-        at_host, at_port = (
-            (proxy.hostname or "", proxy.port or _PORTS[proxy.scheme or "http"]) if proxy else (host, port)
-        )
+        proxy = proxy_of(self._environ, parts.scheme, host, port)
+        at = (proxy.host, proxy.port) if proxy else (host, port)
         made: http.client.HTTPConnection
         if parts.scheme == "https":
-            context = _context(parts.netloc, insecure=insecure)
-            made = http.client.HTTPSConnection(at_host, at_port, timeout=_CONNECT_SECONDS, context=context)
+            context = certificates.context(_shown_host(parts), self._environ, insecure=insecure)
+            made = http.client.HTTPSConnection(*at, timeout=_CONNECT_SECONDS, context=context)
             if proxy:
-                made.set_tunnel(host, port, headers=_proxy_headers(proxy))
-            return made
-        made = http.client.HTTPConnection(at_host, at_port, timeout=_CONNECT_SECONDS)
-        if proxy:  # by CONNECT too: then what follows is the same as without
-            made.set_tunnel(host, port, headers=_proxy_headers(proxy))
-        return made
-
-    def _proxy(self, scheme: str, host: str, port: int) -> urllib.parse.SplitResult | None:
-        proxies = proxies_of(self._environ)
-        address = proxies.get(scheme) or proxies.get("all")
-        if not address or _is_direct(host, port, proxies.get("no", "")):
-            return None
-        return urllib.parse.urlsplit(address if "://" in address else f"http://{address}")
-
-
-def proxies_of(environ: Mapping[str, str]) -> dict[str, str]:
-    """http, https, all and no (for which there is none), as curl reads them: small letters win."""
-    found: dict[str, str] = {}
-    for name in ("http", "https", "all", "no"):
-        value = environ.get(f"{name}_proxy") or environ.get(f"{name.upper()}_PROXY")
-        if value:
-            found[name] = value
-    return found
-
-
-def _is_direct(host: str, port: int, without: str) -> bool:
-    """As Go's http: names and their subdomains, addresses, ranges, with a port or not; ``*`` is all."""
-    address = _address(host)
-    if host == "localhost" or (address is not None and address.is_loopback):
-        return True
-    for entry in filter(None, map(str.strip, without.split(","))):
-        name, colon, number = entry.rpartition(":")
-        bare = entry
-        if colon and number.isdigit() and ":" not in name:
-            if int(number) != port:
-                continue
-            bare = name
-        if bare == "*" or _fits(host, address, bare):
-            return True
-    return False
-
-
-def _fits(host: str, address: ipaddress.IPv4Address | ipaddress.IPv6Address | None, entry: str) -> bool:
-    if address is not None:
+                made.set_tunnel(host, port, headers=proxy.headers)
+        else:
+            made = http.client.HTTPConnection(*at, timeout=_CONNECT_SECONDS)
         try:
-            return address in ipaddress.ip_network(entry.strip("[]"), strict=False)
-        except ValueError:
-            return False
-    suffix = entry.lower().lstrip("*").lstrip(".")
-    return host.lower() == suffix or host.lower().endswith(f".{suffix}")
+            made.connect()
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            made.close()
+            raise _unreachable(_shown_host(parts), error, proxy) from error
+        return _Line(made, proxy)
 
 
-def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+def split(url: str) -> urllib.parse.SplitResult:
+    """The parts of an http or https address; RegistryError if it is none."""
     try:
-        return ipaddress.ip_address(host)
+        parts = urllib.parse.urlsplit(url)
+        if parts.scheme in _PORTS and parts.hostname and parts.port != 0:
+            return parts
     except ValueError:
-        return None
+        pass
+    raise RegistryError(f"{shown(url)} is no address of a registry", code="URL", temporary=False)
 
 
-def _proxy_headers(proxy: urllib.parse.SplitResult) -> dict[str, str]:
-    if not proxy.username:
-        return {}
-    import base64
-
-    pair = f"{urllib.parse.unquote(proxy.username)}:{urllib.parse.unquote(proxy.password or '')}"
-    return {"Proxy-Authorization": "Basic " + base64.b64encode(pair.encode()).decode()}
+def origin(url: str) -> tuple[str, str, int]:
+    """(scheme, host, port): who it is that may be told a secret again."""
+    parts = split(url)
+    return parts.scheme, (parts.hostname or "").lower(), parts.port or _PORTS[parts.scheme]
 
 
-def _context(host: str, *, insecure: bool) -> ssl.SSLContext:
-    """TLS as the machine trusts it, with what certs.d/HOST adds: ``*.crt`` authorities, ``*.cert`` ours."""
-    context = ssl.create_default_context()
-    if insecure:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    for folder in _CERTIFICATE_FOLDERS:
-        place = f"{folder}/{host}"
+def shown(url: str) -> str:
+    """Of an address what may be shown: neither user nor query, which may be secrets."""
+    try:
+        parts = urllib.parse.urlsplit(url)
+        return urllib.parse.urlunsplit((parts.scheme, _shown_host(parts), parts.path, "", ""))[:200]
+    except ValueError:
+        return "an address"
+
+
+def _shown_host(parts: urllib.parse.SplitResult) -> str:
+    return parts.netloc.rpartition("@")[2]
+
+
+def _target(parts: urllib.parse.SplitResult, proxy: Proxy | None) -> str:
+    """What is asked for: a proxy of plain HTTP is told the whole address (RFC 9112, 3.2.2)."""
+    path = urllib.parse.urlunsplit(("", "", parts.path or "/", parts.query, ""))
+    if path.startswith("//"):
+        path = "/" + path.lstrip("/")
+    path = urllib.parse.quote(path, safe=_KEPT_CHARACTERS)
+    return f"http://{_shown_host(parts)}{path}" if proxy and parts.scheme == "http" else path
+
+
+def _exchange(
+    line: _Line, method: str, parts: urllib.parse.SplitResult, headers: Mapping[str, str], body: Any
+) -> tuple[http.client.HTTPResponse, bool]:
+    """(the answer, whether all of the request was taken, so that the connection can be used again)."""
+    connection, target = line.connection, _target(parts, line.proxy)
+    plain = line.proxy.headers if line.proxy and parts.scheme == "http" else {}
+    sent = {**headers, **plain}
+    if connection.sock is not None:
+        patience = _SILENT_SECONDS if method in {"GET", "HEAD"} else _SILENT_WRITE_SECONDS
+        connection.sock.settimeout(patience)
+    try:
+        connection.request(method, target, body=body, headers=sent)
+    except (BrokenPipeError, ConnectionResetError):
         try:
-            names = sorted(os.listdir(place))
-        except (FileNotFoundError, NotADirectoryError):
-            continue
-        for name in names:
-            path = f"{place}/{name}"
-            try:
-                if name.endswith(".crt"):
-                    context.load_verify_locations(path)
-                elif name.endswith(".cert"):
-                    context.load_cert_chain(path, path.removesuffix(".cert") + ".key")
-            except (OSError, ssl.SSLError) as error:
-                remedy = "a client certificate NAME.cert needs its NAME.key beside it, both in PEM"
-                raise InvalidInput(path, str(error.strerror or error), remedy=remedy) from error
-    return context
+            return connection.getresponse(), False  # it may have answered before it had heard all
+        except (http.client.HTTPException, OSError):
+            pass
+        raise
+    return connection.getresponse(), True
 
 
-def _is_stale(error: BaseException) -> bool:
-    return isinstance(error, http.client.RemoteDisconnected | ConnectionResetError | BrokenPipeError)
-
-
-def _broken(url: str, error: BaseException) -> RegistryError:
-    host = urllib.parse.urlsplit(url).netloc
+def _unreachable(host: str, error: Exception, proxy: Proxy | None) -> EngineError:
+    """Why there is no connection."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return RegistryError(
             f"{host}: {error.verify_message}",
             code="CERTIFICATE",
             temporary=False,
-            remedy=f"put its authority into {_CERTIFICATE_FOLDERS[0]}/{host}/ca.crt",
+            remedy=f"put its authority into {certificates.FOLDERS[0]}/{host}/ca.crt",
         )
     if isinstance(error, ssl.SSLError):
         remedy = f'if it speaks plain HTTP, say so: [registry."{host}"] insecure = true in registries.toml'
-        return RegistryError(
-            f"{host}: no TLS ({error.reason or error})", code="TLS", temporary=False, remedy=remedy
-        )
+        reason = f"{host}: no TLS ({error.reason or error})"
+        return RegistryError(reason, code="TLS", temporary=isinstance(error, _GONE), remedy=remedy)
     if isinstance(error, TimeoutError):
         return RegistryError(f"{host}: no answer in time", code="TIMEOUT", temporary=True)
-    if isinstance(error, OSError) and error.errno:
-        reason = error.strerror or str(error)
-        unknown = isinstance(error, socket.gaierror)
-        return RegistryError(
-            f"cannot reach {host}: {reason}",
-            code="UNKNOWNHOST" if unknown else "UNREACHABLE",
-            temporary=not unknown,
-            remedy="check the name, the network and the proxies (HTTPS_PROXY, NO_PROXY)",
-        )
+    if isinstance(error, socket.gaierror) or not isinstance(error, OSError):
+        unknown = not isinstance(error, socket.gaierror) or error.errno in _UNKNOWN_NAMES
+        code, reason = "UNKNOWNHOST", getattr(error, "strerror", None) or "no name of a host"
+    else:
+        unknown, code, reason = False, "UNREACHABLE", error.strerror or str(error)
+    through = f" through the proxy {proxy.host}:{proxy.port}" if proxy else ""
     return RegistryError(
-        f"{host}: the connection broke ({str(error) or type(error).__name__})", code="BROKEN", temporary=True
+        f"cannot reach {host}{through}: {reason}",
+        code="PROXY" if proxy else code,
+        temporary=not unknown and bool(error.errno if isinstance(error, OSError) else False),
+        remedy="check the name, the network and the proxies (HTTPS_PROXY, NO_PROXY)",
+    )
+
+
+def _broken(url: str, error: BaseException) -> RegistryError:
+    """What it means that a line that was there broke."""
+    host = _shown_host(urllib.parse.urlsplit(url))
+    if isinstance(error, TimeoutError):
+        return RegistryError(f"{host}: no answer in time", code="TIMEOUT", temporary=True)
+    reason = getattr(error, "reason", None) or getattr(error, "strerror", None) or str(error)
+    if isinstance(error, ssl.SSLError) and "ALERT" in str(error.reason):
+        # TLS 1.3 says only now that it does not want us.
+        remedy = f"put a client certificate into {certificates.FOLDERS[0]}/{host}: NAME.cert, NAME.key"
+        return RegistryError(f"{host}: no TLS ({reason})", code="TLS", temporary=False, remedy=remedy)
+    return RegistryError(
+        f"{host}: the connection broke ({reason or type(error).__name__})", code="BROKEN", temporary=True
     )

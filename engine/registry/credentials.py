@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 import os
 import subprocess
 from typing import TYPE_CHECKING, Any
@@ -22,15 +23,19 @@ if TYPE_CHECKING:
 _DEFAULT = "docker.io"
 _DEFAULT_KEY = "https://index.docker.io/v1/"
 _TOKEN_USER = "<token>"  # noqa: S105 - the protocol's word for "the secret is an identity token"
-_HELPER_SECONDS = 60
+_HELPER_SECONDS = 30
 
 
 class Credentials(msgspec.Struct, frozen=True):
-    """Who asks: a name and a password, or an identity token of an earlier login; all empty: nobody."""
+    """Who asks: a name and a password, or an identity token of an earlier login; all empty: nobody.
+
+    ``registry_token`` is sent to the registry as it is.
+    """
 
     username: str = ""
     password: str = ""
     identity_token: str = ""
+    registry_token: str = ""
 
     def __repr__(self) -> str:
         """Without the secret."""
@@ -41,13 +46,17 @@ class _Helped(msgspec.Struct, rename="pascal"):
     username: str = ""
     secret: str = ""
 
+    def __repr__(self) -> str:
+        """Without the secret."""
+        return f"_Helped({self.username!r})"
+
 
 def find(domain: str, repository: str, environ: Mapping[str, str]) -> Credentials:
     """What the files know of ``domain`` (Podman's may name a part of it: host/path); nobody if nothing."""
     for path in _files(environ):
         content = _read(path)
         keys = _keys(domain, repository)
-        found = _helped(content, keys, environ) or _stored(content, keys, path)
+        found = _helped(content, _key(domain), keys, environ) or _stored(content, keys, path)
         if found is not None:
             return found
     return Credentials()
@@ -63,7 +72,7 @@ def keep(domain: str, credentials: Credentials, environ: Mapping[str, str]) -> s
         if credentials.identity_token:
             name, secret = _TOKEN_USER, credentials.identity_token
         _ask(helper, "store", {"ServerURL": key, "Username": name, "Secret": secret}, environ)
-        content.setdefault("auths", {})[key] = {}
+        entry = {}
     else:
         pair = f"{credentials.username}:{credentials.password}"
         entry = {"auth": base64.b64encode(pair.encode()).decode()}
@@ -72,7 +81,7 @@ def keep(domain: str, credentials: Credentials, environ: Mapping[str, str]) -> s
                 "auth": base64.b64encode(f"{credentials.username}:".encode()).decode(),
                 "identitytoken": credentials.identity_token,
             }
-        content.setdefault("auths", {})[key] = entry
+    content["auths"] = {**_members(content, "auths"), key: entry}
     _write(path, content)
     return f"docker-credential-{helper}" if helper else path
 
@@ -82,7 +91,7 @@ def forget(domain: str, environ: Mapping[str, str]) -> bool:
     path = _docker_file(environ)
     content, keys = _read(path), _keys(domain, "")
     helper = _helper_of(content, keys)
-    known = [key for key in keys if key in content.get("auths", {})]
+    known = [key for key in keys if key in _members(content, "auths")]
     if helper:
         for key in known or keys[:1]:
             _ask(helper, "erase", key, environ)
@@ -102,7 +111,7 @@ def _files(environ: Mapping[str, str]) -> tuple[str, ...]:
     return (
         _docker_file(environ),
         podman,
-        "/run/containers/0/auth.json",
+        f"/run/containers/{os.getuid()}/auth.json",
         f"{home}/.config/containers/auth.json",
     )
 
@@ -132,46 +141,76 @@ def _keys(domain: str, repository: str) -> tuple[str, ...]:
     )
 
 
+def _members(content: dict[str, Any], name: str) -> dict[str, Any]:
+    """The object ``name`` of a file; empty if there is none."""
+    found = content.get(name)
+    return found if isinstance(found, dict) else {}
+
+
 def _stored(content: dict[str, Any], keys: tuple[str, ...], path: str) -> Credentials | None:
-    auths = content.get("auths") or {}
-    for key in keys:
+    auths = _members(content, "auths")
+    # Old versions of Docker wrote whole addresses.
+    for key in (*keys, *(one for one in auths if "://" in one and _named(one) in keys)):
         entry = auths.get(key)
-        if not entry:
+        if not isinstance(entry, dict) or not entry:
             continue
-        if entry.get("identitytoken"):
-            return Credentials(identity_token=str(entry["identitytoken"]))
-        if entry.get("auth"):
+        texts = {name: value for name, value in entry.items() if isinstance(value, str) and value}
+        if "registrytoken" in texts:
+            return Credentials(registry_token=texts["registrytoken"])
+        if "identitytoken" in texts:
+            return Credentials(identity_token=texts["identitytoken"])
+        if "auth" in texts:
             try:
-                name, _, password = base64.b64decode(entry["auth"], validate=True).decode().partition(":")
-            except (binascii.Error, ValueError) as error:
+                pair = base64.b64decode(texts["auth"].strip(), validate=True).decode()
+            except (binascii.Error, ValueError):
+                pair = ""
+            name, colon, password = pair.partition(":")
+            if not colon:
                 remedy = f"log in again: tuidock login {key}"
-                raise InvalidInput(path, f"the entry of {key} is damaged", remedy=remedy) from error
+                raise InvalidInput(path, f"the entry of {key} is damaged", remedy=remedy)
             return Credentials(name, password.rstrip("\0"))
-        if entry.get("username"):
-            return Credentials(str(entry["username"]), str(entry.get("password", "")))
+        if "username" in texts:
+            return Credentials(texts["username"], texts.get("password", ""))
     return None
 
 
+def _named(address: str) -> str:
+    """The host of an address of a registry."""
+    return address.partition("://")[2].partition("/")[0]
+
+
 def _helper_of(content: dict[str, Any], keys: tuple[str, ...]) -> str:
-    helpers = content.get("credHelpers") or {}
+    helpers = _members(content, "credHelpers")
     return str(next((helpers[key] for key in keys if key in helpers), content.get("credsStore") or ""))
 
 
-def _helped(content: dict[str, Any], keys: tuple[str, ...], environ: Mapping[str, str]) -> Credentials | None:
+def _helped(
+    content: dict[str, Any], first: str, keys: tuple[str, ...], environ: Mapping[str, str]
+) -> Credentials | None:
     helper = _helper_of(content, keys)
     if not helper:
         return None
-    for key in keys:
+    listed = _members(content, "auths")
+    # What docker itself asks for, and whatever else a login has left its name of.
+    for key in dict.fromkeys((first, *(key for key in keys if key in listed))):
         answer = _ask(helper, "get", key, environ, missing=True)
-        if answer:
+        if not answer:
+            continue
+        try:
             found = msgspec.json.decode(answer, type=_Helped)
-            if found.username == _TOKEN_USER:
-                return Credentials(identity_token=found.secret)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            program, reason = f"docker-credential-{helper}", "its answer is not that of a credential helper"
+            raise RuntimeFailure("credential helper", path=program, reason=reason) from None
+        if found.username == _TOKEN_USER:
+            return Credentials(identity_token=found.secret)
+        if found.username:
             return Credentials(found.username, found.secret)
     return None
 
 
-def _ask(helper: str, verb: str, what: object, environ: Mapping[str, str], *, missing: bool = False) -> bytes:
+def _ask(
+    helper: str, verb: str, what: str | dict[str, str], environ: Mapping[str, str], *, missing: bool = False
+) -> bytes:
     program = f"docker-credential-{helper}"
     text = what if isinstance(what, str) else msgspec.json.encode(what).decode()
     try:
@@ -183,18 +222,21 @@ def _ask(helper: str, verb: str, what: object, environ: Mapping[str, str], *, mi
             check=False,
             timeout=_HELPER_SECONDS,
         )
-    except FileNotFoundError as error:
+    except (OSError, ValueError) as error:
         remedy = "install it, or take credsStore and credHelpers out of config.json"
-        raise RuntimeFailure("credential helper", path=program, reason="not found", remedy=remedy) from error
-    except subprocess.TimeoutExpired as error:
+        absent = isinstance(error, FileNotFoundError)
+        reason = "not found" if absent else getattr(error, "strerror", None) or "no name of a program"
+        raise RuntimeFailure("credential helper", path=program, reason=reason, remedy=remedy) from error
+    except subprocess.TimeoutExpired:
         reason = f"it did not answer within {_HELPER_SECONDS} s"
-        raise RuntimeFailure("credential helper", path=program, reason=reason) from error
+        raise RuntimeFailure("credential helper", path=program, reason=reason) from None
     if done.returncode == 0:
         return done.stdout
     if missing:
         return b""
-    # What it says is about the key; the secret was on its input only.
-    reason = done.stdout.decode(errors="replace").strip() or f"exit code {done.returncode}"
+    reason = done.stdout.decode(errors="replace").strip()
+    if not reason or (not isinstance(what, str) and what["Secret"] in reason):
+        reason = f"exit code {done.returncode}"
     raise RuntimeFailure("credential helper", path=program, reason=reason[:200])
 
 
@@ -212,15 +254,20 @@ def _read(path: str) -> dict[str, Any]:
 
 
 def _write(path: str, content: dict[str, Any]) -> None:
-    folder = os.path.dirname(path)
-    temporary = f"{path}.{os.getpid()}"
+    path = os.path.realpath(path)
+    temporary = f"{path}.{os.getpid()}-{os.urandom(4).hex()}"
     try:
-        os.makedirs(folder, mode=0o700, exist_ok=True)
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(msgspec.json.format(msgspec.json.encode(content), indent=2) + b"\n")
-            file.flush()
-            os.fsync(descriptor)
-        os.replace(temporary, os.path.realpath(path))
+        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+        try:
+            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(msgspec.json.format(msgspec.json.encode(content), indent=2) + b"\n")
+                file.flush()
+                os.fsync(descriptor)
+            os.replace(temporary, path)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                os.unlink(temporary)
+            raise
     except OSError as error:
         raise InvalidInput(path, f"cannot be written: {os.strerror(error.errno or 0)}") from error

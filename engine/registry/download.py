@@ -7,6 +7,7 @@ after a kill, goes on by Range. Whoever else wants the same layer waits for its 
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import io
 import os
@@ -19,7 +20,7 @@ import msgspec
 
 from engine.errors import InvalidArchive, RegistryError
 from engine.layer.extract import Hashed, unpack
-from engine.layer.tree import raise_open_files, storage_errors
+from engine.layer.tree import raise_open_files, remove, storage_errors
 from engine.oci import digest as digests
 from engine.oci.manifest import Descriptor
 from engine.registry import retry
@@ -36,6 +37,7 @@ _AHEAD = 16
 """Chunks that are fetched before they are unpacked: 4 MiB."""
 _REPORT_SECONDS = 0.1
 _DAMAGED = "pull again; if it stays, the registry's copy is damaged"
+_PARTING_SECONDS = 1.0
 _PARTIAL, _UNSATISFIABLE = 206, 416
 
 
@@ -57,16 +59,38 @@ def fetch_layer(arguments: dict[str, Any], _fds: list[int]) -> dict[str, Any]:
     os.umask(0o022)
     with storage_errors(request.part), _locked(f"{request.part}.lock"):
         if os.path.exists(request.blob):
-            return _unpacked(request, open(request.blob, "rb", buffering=0))
+            with contextlib.suppress(InvalidArchive):
+                return _unpacked(request, open(request.blob, "rb", buffering=0))
+            _clear(request.target)  # what lies here is damaged: it is fetched again
+        begun = _size(request.part)
         try:
-            result = _unpacked(request, _Fetched(request))
+            result = _fetched(request)
         except InvalidArchive:
-            _drop(request.part)  # what is kept of it is wrong
-            raise
+            if not begun:
+                raise
+            # What an earlier pull left may be what is damaged: a loss of power leaves zeros.
+            _clear(request.target)
+            result = _fetched(request)
         os.makedirs(os.path.dirname(request.blob), mode=0o700, exist_ok=True)
         os.rename(request.part, request.blob)
         _sync(os.path.dirname(request.blob))
         return result
+
+
+def _fetched(request: Request) -> dict[str, Any]:
+    _require_space(request)
+    try:
+        return _unpacked(request, _Fetched(request))
+    except InvalidArchive:
+        _drop(request.part)  # what is kept of it is wrong
+        raise
+
+
+def _require_space(request: Request) -> None:
+    """Refuse at once what cannot fit: the layer as it comes, beside what there is of it."""
+    disk = os.statvfs(os.path.dirname(request.part))
+    if request.descriptor.size - _size(request.part) > disk.f_bavail * disk.f_frsize:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), request.part)
 
 
 def _unpacked(request: Request, source: io.RawIOBase) -> dict[str, Any]:
@@ -77,9 +101,7 @@ def _unpacked(request: Request, source: io.RawIOBase) -> dict[str, Any]:
     for what, expected in (("digest", request.descriptor.digest), ("diff_id", request.diff_id)):
         if result[what] != expected:
             reason = f"its {what.replace('_', ' ')} is {result[what]}, but {expected} was expected"
-            raise InvalidArchive(
-                subject, reason, remedy="pull again; if it stays, the registry's copy is damaged"
-            )
+            raise InvalidArchive(subject, reason, remedy=_DAMAGED)
     return result
 
 
@@ -115,18 +137,20 @@ class _Fetched(io.RawIOBase):
 
     def close(self) -> None:
         self._stopped = True
-        while self._thread.is_alive():
+        due = time.monotonic() + _PARTING_SECONDS
+        while self._thread.is_alive() and time.monotonic() < due:
             with contextlib.suppress(queue.Empty):
                 self._chunks.get(timeout=0.05)
-        self._file.close()
+        if not self._thread.is_alive():  # else it waits for the registry, and ends with this process
+            self._file.close()
         super().close()
 
     def _fill(self) -> None:
         try:
             for chunk in self._all():
-                self._chunks.put(chunk)
                 if self._stopped:
                     return
+                self._chunks.put(chunk)
             os.fsync(self._file.fileno())
             self._chunks.put(None)
         except BaseException as error:  # noqa: BLE001 - it is raised where it is read
@@ -146,9 +170,12 @@ class _Fetched(io.RawIOBase):
             while done < size:
                 attempt += 1
                 before = done
+                response = self._asked(client, done)
                 try:
-                    for chunk in self._from(client, done):
-                        self._file.write(chunk)
+                    for chunk in self._from(response, done):
+                        if self._stopped:
+                            return
+                        self._write(chunk)
                         done += len(chunk)
                         told(done)
                         yield chunk
@@ -158,9 +185,16 @@ class _Fetched(io.RawIOBase):
                     wait = retry.pause(max(attempt, 1))
                     if not error.temporary or wait is None:
                         raise
+                    response.close()
                     time.sleep(wait)
         finally:
             client.close()
+
+    def _write(self, chunk: bytes) -> None:
+        """All of it: a disk that is nearly full takes a part and says nothing."""
+        view = memoryview(chunk)
+        while view:
+            view = view[self._file.write(view) or 0 :]
 
     def _require_all(self, done: int) -> None:
         size = self._request.descriptor.size
@@ -168,11 +202,22 @@ class _Fetched(io.RawIOBase):
             reason = f"the layer ended after {done} of {size} bytes"
             raise RegistryError(reason, code="SHORT", temporary=True)
 
-    def _from(self, client: Client, done: int) -> Iterator[bytes]:
+    def _asked(self, client: Client, done: int) -> Response:
+        """The answer with what follows the first ``done`` bytes, or with all."""
+        descriptor = self._request.descriptor
+        path = f"blobs/{digests.check(descriptor.digest)}"
+        try:
+            return client.send("GET", path, {"Range": f"bytes={done}-"} if done else {})
+        except RegistryError as error:
+            if error.code != str(_UNSATISFIABLE):
+                raise
+            reason = f"layer {descriptor.digest}: {done} bytes came, and the registry has no more of it"
+            remedy = f"its manifest promises {descriptor.size}; push the image again"
+            raise RegistryError(reason, code="SHORT", temporary=False, remedy=remedy) from error
+
+    def _from(self, response: Response, done: int) -> Iterator[bytes]:
         """What follows the first ``done`` bytes; a registry that knows no Range sends all again."""
-        path = f"blobs/{digests.check(self._request.descriptor.digest)}"
-        response = client.send("GET", path, {"Range": f"bytes={done}-"} if done else {})
-        skip = 0 if not done or response.status == _PARTIAL else done
+        skip = _offset(response, done)
         left = self._request.descriptor.size - done
         while left:
             chunk = _chunk(response)
@@ -184,6 +229,18 @@ class _Fetched(io.RawIOBase):
             left -= len(chunk)
             if chunk:
                 yield chunk
+
+
+def _offset(response: Response, done: int) -> int:
+    """How many bytes that are here the answer to a Range from ``done`` begins with."""
+    if not done or response.status != _PARTIAL:
+        return done
+    told = response.headers.get("Content-Range", f"bytes {done}-").strip()
+    first = told.removeprefix("bytes").strip().partition("-")[0]
+    if not first.isdecimal() or int(first) > done:
+        reason = f"asked for what follows byte {done}, it sent {told[:80]!r}"
+        raise RegistryError(reason, code="RANGE", temporary=False)
+    return done - int(first)
 
 
 class _Told:
@@ -223,6 +280,19 @@ def _sync(folder: str) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _size(path: str) -> int:
+    try:
+        return os.stat(path).st_size
+    except FileNotFoundError:
+        return 0
+
+
+def _clear(target: str) -> None:
+    """Take away what was unpacked before it was found to be wrong."""
+    if os.path.lexists(target):
+        remove({"paths": [target]}, [])
 
 
 def _drop(path: str) -> None:

@@ -55,4 +55,5 @@ def _proved(client: Client) -> str:
     if challenge.scheme == "basic":
         client.check()
         return ""
-    return client.ask_token(challenge, challenge.parameters.get("scope", ""), offline=True).refresh_token
+    scopes = tuple(challenge.parameters.get("scope", "").split())
+    return client.ask_token(challenge, scopes, offline=True).refresh_token or ""

@@ -23,10 +23,13 @@ from engine.oci import digest as digests
 from engine.oci.manifest import OCI_LAYER, Descriptor
 from engine.registry import retry
 from engine.registry.client import Client, Session
+from engine.registry.connection import shown
 from engine.shim.worker import report
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from engine.registry.connection import Response
 
 _CHUNK = 32 << 20
 """Of one PATCH."""
@@ -34,7 +37,12 @@ _PIECE = 1 << 20
 _SUFFIXES = {GZIP: "+gzip", ZSTD: "+zstd"}
 _REPORT_SECONDS = 0.1
 _LONGEST_MAGIC = 6
-_ANSWER_LIMIT = 1 << 20
+_EMPTY = {"Content-Length": "0"}
+_BEGINNINGS = 4
+_BLOB_UPLOAD_INVALID = "BLOB_UPLOAD_INVALID"
+_EXPIRED = frozenset({"404", "410", "416", "BLOB_UPLOAD_UNKNOWN", "RANGE_INVALID", _BLOB_UPLOAD_INVALID})
+"""What a registry says of an upload that it does not know, or that is not as long as we think."""
+_MISPLACED = frozenset({"416", "RANGE_INVALID", _BLOB_UPLOAD_INVALID})
 _CREATED = 201
 _PUSH = "pull,push"
 
@@ -85,15 +93,13 @@ def push_manifest(arguments: dict[str, Any], _fds: list[int]) -> dict[str, Any]:
     client = Client(request.session)
     config, manifest = request.config.encode(), request.manifest.encode()
     try:
-        with tempfile.TemporaryFile() as file:
+        with os.fdopen(os.memfd_create("config"), "w+b") as file:
             file.write(config)
             file.flush()
             descriptor = Descriptor(digest=digests.sha256(config), size=len(config))
-            _send_blob(client, cast("BinaryIO", file), descriptor, None)
-        response = client.send(
-            "PUT", f"manifests/{request.tag}", {"Content-Type": request.media_type}, manifest, action=_PUSH
-        )
-        response.read(_ANSWER_LIMIT)
+            _send_blob(client, file, descriptor, None)
+        headers = {"Content-Type": request.media_type}
+        client.send("PUT", f"manifests/{request.tag}", headers, manifest, action=_PUSH).refusal()
         return {"digest": digests.sha256(manifest), "size": len(manifest)}
     finally:
         client.close()
@@ -137,26 +143,65 @@ def _send_blob(client: Client, file: BinaryIO, descriptor: Descriptor, request: 
     """Bring the blob there unless it is; True if it was."""
     if _has(client, descriptor):
         return True
+    place: str | None = ""
     for repository in request.mounts if request else ():
-        query = urllib.parse.urlencode({"mount": descriptor.digest, "from": repository})
-        response = client.send("POST", f"blobs/uploads/?{query}", {"Content-Length": "0"}, b"", action=_PUSH)
-        response.read(_ANSWER_LIMIT)
-        if response.status == _CREATED:
+        place = _mounted(client, descriptor, repository)
+        if place is None:
             return True
-    response = client.send("POST", "blobs/uploads/", {"Content-Length": "0"}, b"", action=_PUSH)
-    response.read(_ANSWER_LIMIT)
-    place = urllib.parse.urljoin(response.url, response.headers.get("Location", ""))
+    for _ in range(_BEGINNINGS):
+        try:
+            _upload(client, place or _begun(client), file, descriptor, request)
+        except RegistryError as error:
+            if error.code not in _EXPIRED:
+                raise
+            place, expired = "", error
+            if _has(client, descriptor):
+                return False  # it had taken the last of it, only its answer was lost
+        else:
+            return False
+    raise expired
+
+
+def _upload(
+    client: Client, place: str, file: BinaryIO, descriptor: Descriptor, request: LayerRequest | None
+) -> None:
     place = _send_chunks(client, place, file, descriptor, request)
     joined = "&" if "?" in place else "?"
-    last = client.send(
-        "PUT",
-        f"{place}{joined}{urllib.parse.urlencode({'digest': descriptor.digest})}",
-        {"Content-Length": "0"},
-        b"",
-        action=_PUSH,
-    )
-    last.read(_ANSWER_LIMIT)
-    return False
+    closing = f"{place}{joined}{urllib.parse.urlencode({'digest': descriptor.digest})}"
+    client.send("PUT", closing, _EMPTY, b"", action=_PUSH).refusal()
+
+
+def _begun(client: Client) -> str:
+    """Where a new upload goes."""
+    response = client.send("POST", "blobs/uploads/", _EMPTY, b"", action=_PUSH)
+    response.refusal()
+    return _place(response)
+
+
+def _mounted(client: Client, descriptor: Descriptor, repository: str) -> str | None:
+    """None if the registry took the blob from ``repository``, else where it goes ("" if that is unknown)."""
+    query = urllib.parse.urlencode({"mount": descriptor.digest, "from": repository})
+    path = f"blobs/uploads/?{query}"
+    try:
+        response = client.send("POST", path, _EMPTY, b"", action=_PUSH, source=repository)
+    except RegistryError as error:
+        if error.temporary:
+            raise
+        return ""  # we may not read there: then it is sent
+    response.refusal()
+    return None if response.status == _CREATED else _place(response)
+
+
+def _place(response: Response, otherwise: str = "") -> str:
+    """The address of an upload, as the registry has told it last."""
+    to = response.headers.get("Location") or otherwise
+    try:
+        if to:
+            return urllib.parse.urljoin(response.url, to)
+    except ValueError:
+        pass
+    reason = f"{shown(response.url)}: it does not say where the upload goes"
+    raise RegistryError(reason, code="LOCATION", temporary=False)
 
 
 def _has(client: Client, descriptor: Descriptor) -> bool:
@@ -173,28 +218,27 @@ def _send_chunks(
     client: Client, place: str, file: BinaryIO, descriptor: Descriptor, request: LayerRequest | None
 ) -> str:
     """Send all of it; the address where the upload is completed."""
-    done, attempt = 0, 0
-    while done < descriptor.size:
-        size = min(_CHUNK, descriptor.size - done)
-        headers = {
-            "Content-Type": "application/octet-stream",
-            "Content-Length": str(size),
-            "Content-Range": f"{done}-{done + size - 1}",
-        }
+    done, attempt, total = 0, 0, descriptor.size
+    while done < total:
+        size = min(_CHUNK, total - done)
+        headers = {"Content-Type": "application/octet-stream", "Content-Length": str(size)}
+        if size < total:  # some registries take no chunks: what is sent at once is none
+            headers["Content-Range"] = f"{done}-{done + size - 1}"
         try:
-            response = client.send("PATCH", place, headers, _pieces(file, done, size), action=_PUSH)
-            response.read(_ANSWER_LIMIT)
-            place = urllib.parse.urljoin(place, response.headers.get("Location", place))
-            done, attempt = done + size, 0
+            response = client.send("PATCH", place, headers, _Pieces(file, done, size), action=_PUSH)
+            response.refusal()
+            place, done, attempt = _place(response, place), done + size, 0
         except RegistryError as error:
             attempt += 1
-            wait = retry.pause(attempt)
-            if not error.temporary or wait is None:
+            wait = retry.pause(attempt, retry_after=client.retry_after)
+            if not (error.temporary or error.code in _MISPLACED) or wait is None:
                 raise
             time.sleep(wait)
             place, done = _where(client, place)
+            if done > total:
+                raise RegistryError(str(error), code=_BLOB_UPLOAD_INVALID, temporary=False) from error
         if request is not None:
-            told = {"layer": request.diff_id, "phase": "upload", "done": done, "total": descriptor.size}
+            told = {"layer": request.diff_id, "phase": "upload", "done": done, "total": total}
             report(told)
     return place
 
@@ -202,17 +246,23 @@ def _send_chunks(
 def _where(client: Client, place: str) -> tuple[str, int]:
     """(where it goes on, how many bytes the registry has) of an upload that broke off."""
     response = client.send("GET", place, action=_PUSH)
-    response.read(_ANSWER_LIMIT)
-    _, _, last = response.headers.get("Range", "0-0").partition("-")
-    done = int(last) + 1 if last.isdigit() and int(last) else 0
-    return urllib.parse.urljoin(place, response.headers.get("Location", place)), done
+    response.refusal()
+    last = response.headers.get("Range", "0-0").rpartition("-")[2].strip()
+    done = int(last) + 1 if last.isdecimal() and int(last) else 0
+    return _place(response, place), done
 
 
-def _pieces(file: BinaryIO, start: int, size: int) -> Iterator[bytes]:
-    left = size
-    while left:
-        piece = os.pread(file.fileno(), min(_PIECE, left), start + size - left)
-        if not piece:
-            return
-        left -= len(piece)
-        yield piece
+class _Pieces:
+    """A part of a file as the body of a request, from its beginning each time that it is sent."""
+
+    def __init__(self, file: BinaryIO, start: int, size: int) -> None:
+        self._file, self._start, self._size = file, start, size
+
+    def __iter__(self) -> Iterator[bytes]:
+        left = self._size
+        while left:
+            piece = os.pread(self._file.fileno(), min(_PIECE, left), self._start + self._size - left)
+            if not piece:
+                return
+            left -= len(piece)
+            yield piece
