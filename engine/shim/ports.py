@@ -168,7 +168,14 @@ class Ports:
                 relay.main(supervisor, self._listeners())
             finally:
                 os._exit(1)
-        self._pidfd = os.pidfd_open(self._relay)
+        try:
+            self._pidfd = os.pidfd_open(self._relay)
+        except OSError:  # no descriptor is left: without one it could not be told when it ends
+            os.kill(self._relay, signals.SIGKILL)
+            os.waitpid(self._relay, 0)
+            self._relay = 0
+            self._loop.after(_PAUSE, self._watch)
+            return
         self._loop.watch(self._pidfd, IN, self._on_end)
 
     def _on_end(self, _events: int) -> None:

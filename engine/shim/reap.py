@@ -66,10 +66,6 @@ def _bury(bundle: dict) -> list[str]:  # type: ignore[type-arg]
     netlink_send.send_all(network.get("teardown", []))
     remove_entries((network.get("names") or {}).get("networks", ()))
     firewall.leave(network.get("firewall"))
-    if network.get("names"):
-        from engine.shim import names  # of a container on a network of people's own
-
-        names.remove_entries(network["names"]["networks"])
     if not recorded and facts:
         facts.update(status="exited", pid=0, pid_start_time=0, error="supervisor died")
         if not ended:

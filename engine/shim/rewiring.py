@@ -12,6 +12,8 @@ from engine.shim import state
 
 TYPE_CHECKING = False  # importing typing would cost every container half a megabyte
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from engine.shim.container import Container
 
 
@@ -29,17 +31,22 @@ def change(container: Container, request: dict) -> None:  # type: ignore[type-ar
         state.write_json(path, bundle, durable=False)
         raise
     bundle["network"], bundle["companions"] = new, request["companions"]
-    state.write_json(path, bundle, durable=False)
-    for edit in (_edit_hosts, _edit_resolv_conf):
+    _tell(bundle, request, path)
+
+
+def _tell(bundle: dict, request: dict, path: str) -> None:  # type: ignore[type-arg]
+    """In every file that says so; a full disk changes nothing of where the container is by now."""
+    steps: list[Callable[[], object]] = [
+        lambda: state.write_json(path, bundle, durable=False),  # until then: what is torn down is too much
+        lambda: _edit_hosts(request),
+        lambda: _edit_resolv_conf(request),
+        *(lambda event=event: state.append(bundle, event) for event in request["events"]),
+    ]
+    for step in steps:
         try:
-            edit(request)
+            step()
         except OSError:
-            pass  # a full disk: the container is in its networks all the same
-    for event in request["events"]:
-        try:
-            state.append(bundle, event)
-        except OSError:
-            pass  # as above
+            pass
 
 
 def _edit_hosts(request: dict) -> None:  # type: ignore[type-arg]
