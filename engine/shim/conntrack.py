@@ -10,12 +10,16 @@ import errno
 import struct
 
 from engine.shim import sockets
+from engine.shim.nftables import NETFILTER, attributes, packed
 
-_NETLINK_NETFILTER = 12
+TYPE_CHECKING = False  # importing typing would cost every container half a megabyte
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 _GET, _DELETE = 0x101, 0x102
 _REQUEST, _DUMP, _ACK = 1, 0x300, 4
 _ERROR, _DONE = 2, 3
-_NESTED, _TYPE = 0x8000, 0x3FFF
+_NESTED = 0x8000
 _TUPLE_ORIG, _FILTER = 1, 25
 _TUPLE_IP, _TUPLE_PROTO = 1, 2
 _DESTINATIONS = (2, 4)
@@ -24,7 +28,7 @@ _PROTO_NUM, _PROTO_DST_PORT = 1, 3
 _FILTER_ORIG_FLAGS = 1
 _BY_PROTO_NUM = 1 << 3
 _UDP = 17
-_HEADER, _ATTRIBUTE, _PORT = struct.Struct("=IHHII"), struct.Struct("=HH"), struct.Struct(">H")
+_HEADER, _PORT = struct.Struct("=IHHII"), struct.Struct(">H")
 _GENERIC = 4
 _PATIENCE = struct.pack("@ll", 5, 0)
 _BUFFER = 65536
@@ -42,44 +46,46 @@ def forget(runs: list[dict]) -> None:  # type: ignore[type-arg]  # the bundle's 
 
 
 def _forget(family: int, runs: list[dict]) -> None:  # type: ignore[type-arg]
-    with sockets.Socket(sockets.AF_NETLINK, sockets.SOCK_RAW, _NETLINK_NETFILTER) as netlink:
+    with sockets.Socket(sockets.AF_NETLINK, sockets.SOCK_RAW, NETFILTER) as netlink:
         netlink.setsockopt(sockets.SOL_SOCKET, sockets.SO_RCVTIMEO, _PATIENCE)
         netlink.bind((0, 0))
         local: dict[bytes, bool] = {}
+        stale = []  # only these are kept: a host may have a million flows
         for flow in _flows(netlink, family):
             address, port = _destination(flow)
             if any(_covers(run, family, address, port, local) for run in runs):
-                netlink.sendto(_message(_DELETE, _ACK, family, _nested(_TUPLE_ORIG, flow)), (0, 0))
-                netlink.recv(_BUFFER)  # an ack, or it has gone meanwhile
+                stale.append(flow)
+        for flow in stale:
+            netlink.sendto(_message(_DELETE, _ACK, family, _nested(_TUPLE_ORIG, flow)), (0, 0))
+            netlink.recv(_BUFFER)  # an ack, or it has gone meanwhile
 
 
-def _flows(netlink: sockets.Socket, family: int) -> list[bytes]:
+def _flows(netlink: sockets.Socket, family: int) -> Iterator[bytes]:
     """The CTA_TUPLE_ORIG of each flow of UDP; all flows from a kernel that cannot filter (before 5.8)."""
-    proto = _nested(_TUPLE_PROTO, _attribute(_PROTO_NUM, bytes([_UDP])))
-    flags = _attribute(_FILTER_ORIG_FLAGS, struct.pack("=I", _BY_PROTO_NUM))
+    proto = _nested(_TUPLE_PROTO, packed(_PROTO_NUM, bytes([_UDP])))
+    flags = packed(_FILTER_ORIG_FLAGS, struct.pack("=I", _BY_PROTO_NUM))
     asked = _nested(_TUPLE_ORIG, proto) + _nested(_FILTER, flags)
     netlink.sendto(_message(_GET, _DUMP, family, asked), (0, 0))
-    flows: list[bytes] = []
     while True:
         answer = netlink.recv(_BUFFER)
         offset = 0
         while offset + _HEADER.size <= len(answer):
             length, kind, *_ = _HEADER.unpack_from(answer, offset)
             if kind == _DONE:
-                return flows
+                return
             if kind == _ERROR:
                 (code,) = struct.unpack_from("=i", answer, offset + _HEADER.size)
                 raise OSError(-code or errno.EPROTO, "the flows cannot be read")
             body = answer[offset + _HEADER.size + _GENERIC : offset + length]
-            flow = _attributes(body).get(_TUPLE_ORIG, b"")
-            if _attributes(_attributes(flow).get(_TUPLE_PROTO, b"")).get(_PROTO_NUM) == bytes([_UDP]):
-                flows.append(flow)
+            flow = attributes(body).get(_TUPLE_ORIG, b"")
+            if attributes(attributes(flow).get(_TUPLE_PROTO, b"")).get(_PROTO_NUM) == bytes([_UDP]):
+                yield flow
             offset += max((length + 3) & ~3, _HEADER.size)
 
 
 def _destination(flow: bytes) -> tuple[bytes, int]:
-    parts = _attributes(flow)
-    addresses, ports = _attributes(parts.get(_TUPLE_IP, b"")), _attributes(parts[_TUPLE_PROTO])
+    parts = attributes(flow)
+    addresses, ports = attributes(parts.get(_TUPLE_IP, b"")), attributes(parts[_TUPLE_PROTO])
     address = next((addresses[kind] for kind in _DESTINATIONS if kind in addresses), b"")
     return address, _PORT.unpack(ports.get(_PROTO_DST_PORT, bytes(2)))[0]
 
@@ -112,21 +118,4 @@ def _message(kind: int, flags: int, family: int, attributes: bytes) -> bytes:
 
 
 def _nested(kind: int, content: bytes) -> bytes:
-    return _attribute(kind | _NESTED, content)
-
-
-def _attribute(kind: int, content: bytes) -> bytes:
-    length = _ATTRIBUTE.size + len(content)
-    return _ATTRIBUTE.pack(length, kind) + content + bytes(-length % 4)
-
-
-def _attributes(content: bytes) -> dict[int, bytes]:
-    found: dict[int, bytes] = {}
-    offset = 0
-    while offset + _ATTRIBUTE.size <= len(content):
-        length, kind = _ATTRIBUTE.unpack_from(content, offset)
-        if length < _ATTRIBUTE.size:
-            break
-        found[kind & _TYPE] = content[offset + _ATTRIBUTE.size : offset + length]
-        offset += (length + 3) & ~3
-    return found
+    return packed(kind | _NESTED, content)

@@ -77,9 +77,9 @@ def forward_chains(prefix: bytes) -> list[Chain]:
 
 def rules(family: str, table: str, chain: str = "") -> list[bytes]:
     """The messages' contents of the rules of ``chain``, or of all of ``table``; none if there is none."""
-    asked = _packed(_TABLE, table.encode() + b"\0")
+    asked = packed(_TABLE, table.encode() + b"\0")
     if chain:
-        asked += _packed(_RULE_CHAIN, chain.encode() + b"\0")
+        asked += packed(_RULE_CHAIN, chain.encode() + b"\0")
     return _dump(_GETRULE, _NUMBERS[family], asked)
 
 
@@ -96,10 +96,10 @@ def expressions(rule: bytes) -> list[tuple[str, bytes]]:
 def insert_rules(chain: Chain, wanted: list[bytes], comment: str) -> bytes:
     """The messages that put rules, each the bytes of its expressions, at the top of ``chain``."""
     note = comment.encode() + b"\0"
-    marked = _packed(_RULE_USERDATA, bytes((_COMMENT, len(note))) + note)
-    place = _packed(_TABLE, chain.table.encode() + b"\0") + _packed(_RULE_CHAIN, chain.name.encode() + b"\0")
+    marked = packed(_RULE_USERDATA, bytes((_COMMENT, len(note))) + note)
+    place = packed(_TABLE, chain.table.encode() + b"\0") + packed(_RULE_CHAIN, chain.name.encode() + b"\0")
     return b"".join(
-        _message(_NEWRULE, chain.family, place + _packed(_RULE_EXPRESSIONS | _NESTED, one) + marked, _CREATE)
+        _message(_NEWRULE, chain.family, place + packed(_RULE_EXPRESSIONS | _NESTED, one) + marked, _CREATE)
         for one in reversed(wanted)  # each goes before the one that came before it
     )
 
@@ -109,7 +109,7 @@ def delete_rules(found: list[bytes]) -> bytes:
     messages = []
     for rule in found:
         told = attributes(rule[4:])
-        named = b"".join(_packed(kind, told[kind]) for kind in (_TABLE, _RULE_CHAIN, _RULE_HANDLE))
+        named = b"".join(packed(kind, told[kind]) for kind in (_TABLE, _RULE_CHAIN, _RULE_HANDLE))
         messages.append(_message(_DELRULE, FAMILIES[rule[0]], named, 0))
     return b"".join(messages)
 
@@ -150,13 +150,14 @@ def walk(data: bytes) -> Iterator[tuple[int, bytes]]:
         offset += (length + 3) & ~3
 
 
-def _text(told: dict[int, bytes], kind: int) -> str:
-    return told.get(kind, b"").rstrip(b"\0").decode(errors="replace")
-
-
-def _packed(kind: int, value: bytes) -> bytes:
+def packed(kind: int, value: bytes) -> bytes:
+    """An attribute, as it is sent."""
     size = _ATTRIBUTE.size + len(value)
     return _ATTRIBUTE.pack(size, kind) + value + bytes(-size % 4)
+
+
+def _text(told: dict[int, bytes], kind: int) -> str:
+    return told.get(kind, b"").rstrip(b"\0").decode(errors="replace")
 
 
 def _message(kind: int, family: str, content: bytes, flags: int) -> bytes:
