@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from engine.checking.findings import Found, found
-from engine.checking.wanted import ends, published
+from engine.checking.wanted import ends
+from engine.containers import networking
 from engine.containers.folding import refreshed
-from engine.options import EndpointOptions, Resources
+from engine.options import Resources
 from engine.runtime.cgroups import read_host
 from engine.runtime.claim import claimed
 from engine.runtime.orphans import is_silent
@@ -51,17 +51,11 @@ def _killed(parts: Parts, row: Row) -> Found:
 def _recorded(parts: Parts, live: Live) -> Iterator[Found]:
     """Who connects it is killed between its supervisor and its record."""
     there = ends(live)
-    container = live.row.container
-    if live.network and {end.network for end in there} != {end.network for end in container.endpoints}:
-        known = {wish.network: wish for wish in container.options.endpoints}
-        wishes = tuple(known.get(end.network) or EndpointOptions(network=end.network) for end in there)
-
-        async def record() -> None:
-            with suppress(BlockingIOError), claimed(parts.paths.container(live.id)):
-                parts.records.set_networks(live.id, wishes, (published(live), there))
-
+    recorded = live.row.container.endpoints
+    if live.network and {end.network for end in there} != {end.network for end in recorded}:
         names = ", ".join(end.network for end in there) or "none"
-        yield found("container", live.name, f"its record does not say that its networks are: {names}", record)
+        why = f"its record does not say that its networks are: {names}"
+        yield found("container", live.name, why, lambda: networking.mend(parts, live.id))
 
 
 def _run_folders(parts: Parts, known: Known) -> Iterator[Found]:

@@ -253,12 +253,6 @@ class Containers:
 
         await networking.disconnect(self._parts, reference, network, force=force)
 
-    async def mend_networks(self, reference: str) -> bool:
-        """Let the record say which networks the running container has; whether it did not."""
-        from engine.containers import networking
-
-        return await networking.mend(self._parts, reference)
-
     async def pause(self, reference: str) -> None:
         """Freeze all processes of the container."""
         from engine.containers import stopping

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 
+from engine.containers import networking
 from engine.options import CreateNetworkOptions, EndpointOptions
 from engine.runtime.attachment import wanted_endpoints
 from engine.shim.lock import lock_holder
@@ -90,7 +91,7 @@ async def test_after_a_killed_engine_the_record_is_made_what_there_is(engine, pa
         process = _changer(paths, container)
         time.sleep(choose.uniform(0.0, 0.3))
         _kill(process)
-        await engine.containers.mend_networks(container.id)
+        await networking.mend(engine.containers._parts, container.id)
         found = await engine.containers.get(container.id)
         with open(paths.container_bundle(container.id), encoding="utf-8") as file:
             bundled = json.load(file)["network"]["endpoints"]
@@ -101,7 +102,7 @@ async def test_after_a_killed_engine_the_record_is_made_what_there_is(engine, pa
 
 async def test_what_is_recorded_already_needs_no_mending(engine, container):
     await engine.containers.connect(container.id, EndpointOptions(network="other"))
-    assert not await engine.containers.mend_networks(container.id)
+    assert not await networking.mend(engine.containers._parts, container.id)
 
 
 async def test_a_killed_supervisor_leaves_no_interface(engine, paths, container, changer):
