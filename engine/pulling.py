@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
+from engine import loop
 from engine.errors import EngineError, InvalidInput, NotFound, RegistryError
 from engine.events import LayerProgress, Message, ignore_progress
 from engine.oci import platform as platforms
 from engine.oci import reference as references
 from engine.registry import credentials, settings
 from engine.registry.client import Session
-from engine.registry.credentials import Credentials
 from engine.store.intake import Layers
 
 if TYPE_CHECKING:
@@ -27,11 +27,12 @@ if TYPE_CHECKING:
     from engine.oci.reference import Reference
     from engine.options import PullOptions
     from engine.paths import Paths
+    from engine.registry.credentials import Credentials
     from engine.store.intake import Intake, Work
 
-_OTHER_SCHEME = frozenset({"TLS", "UNREACHABLE", "BROKEN", "CERTIFICATE"})
+_OTHER_SCHEME = frozenset({"TLS", "UNREACHABLE", "BROKEN", "CERTIFICATE", "TIMEOUT", "PROXY"})
 """What a host says that does not speak the scheme it was asked in."""
-_PASSED = ("http_proxy", "https_proxy", "all_proxy", "no_proxy", "SSL_CERT_FILE", "SSL_CERT_DIR")
+_PASSED = ("http_proxy", "https_proxy", "all_proxy", "no_proxy", "SSL_CERT_FILE", "SSL_CERT_DIR", "HOME")
 
 
 class Pulled(NamedTuple):
@@ -148,14 +149,16 @@ async def asked(  # noqa: PLR0913 - whom, what, as whom, and who hears of it
     Each is asked over TLS, and without where that is allowed. ``known`` is who asks, else what is kept.
     """
     environ = os.environ
-    known = credentials.find(domain, repository, environ) if known is None else known
     for endpoint in settings.endpoints(domain, settings.read_settings(environ), push=push or not repository):
+        # A mirror is told its own secrets, never those of the registry that it stands for.
+        host = endpoint.host if endpoint.mirror else domain
+        who = known if known and not endpoint.mirror else await _credentials(host, repository, environ)
         for scheme in endpoint.schemes:
             session = Session(
                 base=f"{scheme}://{endpoint.host}",
                 repository=repository,
                 insecure=endpoint.insecure,
-                credentials=Credentials() if endpoint.mirror else known,
+                credentials=who,
                 environ=_passed(environ),
             )
             try:
@@ -181,10 +184,13 @@ def _goes_on(error: EngineError, endpoint: settings.Endpoint, scheme: str) -> bo
     """Whether the next scheme or host is asked after ``error``."""
     if endpoint.mirror:
         return True
-    spoken = isinstance(error, RegistryError) and error.code in {
-        "TLS",
-        "UNREACHABLE",
-        "BROKEN",
-        "CERTIFICATE",
-    }
+    spoken = isinstance(error, RegistryError) and error.code in _OTHER_SCHEME
     return spoken and scheme != endpoint.schemes[-1]
+
+
+async def _credentials(host: str, repository: str, environ: Mapping[str, str]) -> Credentials:
+    """What is kept of ``host``; a credential helper may take its time, in which others go on."""
+    await loop.begin()
+    import asyncio
+
+    return await asyncio.to_thread(credentials.find, host, repository, dict(environ))
