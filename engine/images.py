@@ -154,7 +154,7 @@ class Images:
         await self.collect()
         with making(self._paths):
             async with self._staging() as folder:
-                pulling = Pulling(self._paths, self._launcher.work, self._intake)
+                pulling = Pulling(self._paths, self._launcher.work, self._intake, self._records)
                 pulled = await pulling.pull(options, folder, progress)
         for one in pulled:
             self._stored(one.image_id, "pull", progress)

@@ -14,6 +14,7 @@ import msgspec
 from engine import loop
 from engine.errors import EngineError, InvalidInput, NotFound, RegistryError
 from engine.events import LayerProgress, Message, ignore_progress
+from engine.oci import digest as digests
 from engine.oci import platform as platforms
 from engine.oci import reference as references
 from engine.registry import credentials, settings
@@ -28,28 +29,36 @@ if TYPE_CHECKING:
     from engine.options import PullOptions
     from engine.paths import Paths
     from engine.registry.credentials import Credentials
+    from engine.store.image_records import ImageRecords
     from engine.store.intake import Intake, Work
 
 _OTHER_SCHEME = frozenset({"TLS", "UNREACHABLE", "BROKEN", "CERTIFICATE", "TIMEOUT", "PROXY"})
 """What a host says that does not speak the scheme it was asked in."""
+_DENIALS = frozenset({"DENIED", "UNAUTHORIZED"})
+"""What a registry says of a repository that is not there, or not for who asks: it does not say which."""
 _PASSED = ("http_proxy", "https_proxy", "all_proxy", "no_proxy", "SSL_CERT_FILE", "SSL_CERT_DIR", "HOME")
 
 
 class Pulled(NamedTuple):
-    """One image that came: its id, its name as people write it, the digest that the registry has it under."""
+    """One image that came: its id, its name as people write it, the digest that the registry has it under.
+
+    ``newer``: until now the name meant another image, or none.
+    """
 
     image_id: str
     name: str
     digest: str
+    newer: bool
 
 
 class Pulling:
     """Pulls into one store; ``work`` is ``Launcher.work``."""
 
-    def __init__(self, paths: Paths, work: Work, intake: Intake) -> None:
+    def __init__(self, paths: Paths, work: Work, intake: Intake, records: ImageRecords) -> None:
         self._paths = paths
         self._work = work
         self._intake = intake
+        self._records = records
 
     async def pull(self, options: PullOptions, folder: str, progress: Progress) -> list[Pulled]:
         """Bring what ``options`` names; ``folder`` is the caller's staging folder."""
@@ -90,7 +99,18 @@ class Pulling:
         self, reference: Reference, call: str, request: Mapping[str, object], progress: Progress
     ) -> dict[str, Any]:
         call = f"engine.registry.documents:{call}"
-        return await asked(self._work, reference.domain, reference.path, call, request, progress=progress)
+        try:
+            return await asked(self._work, reference.domain, reference.path, call, request, progress=progress)
+        except RegistryError as error:
+            if error.code not in _DENIALS:
+                raise
+            reason = "repository does not exist or may require 'tuidock login'"
+            raise RegistryError(
+                f"pull access denied for {reference.familiar_name}, {reason}: {error}",
+                code=error.code,
+                temporary=False,
+                remedy=error.remedy,
+            ) from error
 
     async def _take(
         self,
@@ -122,15 +142,31 @@ class Pulling:
             progress(LayerProgress(layer=descriptor["digest"], phase="pulled", done=size, total=size))
             return {**result, "tree": tree, "path": None}
 
+        before, config = self._meant(reference), found["config"].encode()
+        if before != digests.sha256(config):
+            for descriptor in descriptors[: self._intake.here(config)]:
+                progress(LayerProgress(layer=descriptor["digest"], phase="present", done=0))
         image_id = await self._intake.take(
-            found["config"].encode(),
+            config,
             found["manifest"].encode(),
             () if reference.digest else (reference.familiar,),
             Layers(len(descriptors), fetched),
             folder,
             msgspec.structs.replace(reference, tag="", digest=found["digest"]),
         )
-        return Pulled(image_id, reference.familiar, found["digest"])
+        return Pulled(
+            image_id=image_id,
+            name=reference.familiar,
+            digest=found["digest"],
+            newer=image_id != before,
+        )
+
+    def _meant(self, reference: Reference) -> str | None:
+        """The id of the image that the name means now."""
+        try:
+            return self._records.resolve_id(reference.normalised)
+        except NotFound:
+            return None
 
 
 async def asked(  # noqa: PLR0913 - whom, what, as whom, and who hears of it

@@ -99,9 +99,7 @@ class Intake:
             reason = f"its config names {len(diff_ids)} layers, it comes with {layers.size}"
             raise InvalidArchive(", ".join(names) or "image", reason)
         chain_ids = digests.chain_ids(map(digests.check, diff_ids))
-        first = next(
-            (at for at, chain in enumerate(chain_ids) if not self._layers.find(chain)), len(diff_ids)
-        )
+        first = self._here(chain_ids)
         make_folder(folder)
         unpacked = await together(
             layers.unpack(number, diff_ids[number], f"{folder}/{number}")
@@ -111,6 +109,10 @@ class Intake:
         self._register(unpacked, diff_ids, chain_ids, first)
         kept = None if manifest is None else self._records.blobs.put(manifest)
         return self._records.put_image(raw, chain_ids, names, manifest=kept, pulled=pulled)
+
+    def here(self, raw: bytes) -> int:
+        """How many of the lowest layers of the image with the config ``raw`` are in the store."""
+        return self._here(digests.chain_ids(map(digests.check, decode_config(raw).rootfs.diff_ids)))
 
     async def take_root(
         self, source: Mapping[str, object], folder: str, progress: Progress, fds: Sequence[int] = ()
@@ -126,6 +128,10 @@ class Intake:
         layer = await self._work("engine.layer.commit:commit", request)
         self._layers.register(layer["chain_id"], None, layer["diff_id"], layer["size"])
         return layer["chain_id"], layer["diff_id"]
+
+    def _here(self, chain_ids: Sequence[str]) -> int:
+        missing = (at for at, chain_id in enumerate(chain_ids) if not self._layers.find(chain_id))
+        return next(missing, len(chain_ids))
 
     async def _unpack(
         self, layer: dict[str, Any], diff_id: str, target: str, progress: Progress

@@ -21,7 +21,7 @@ HEAD = 8 << 20
 TAIL = 64 << 10
 
 _BETWEEN_LAYER_PROGRESS = 0.1
-_LAST_PHASES = frozenset({"done", "pulled", "pushed", "exists"})
+_LAST_PHASES = frozenset({"done", "pulled", "pushed", "exists", "present"})
 _READ_SIZE = 1 << 16
 _encoder = msgspec.json.Encoder()
 _decoder: msgspec.json.Decoder[ProgressFact] = msgspec.json.Decoder(ProgressFact)

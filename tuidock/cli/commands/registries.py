@@ -6,44 +6,63 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
+from engine.oci import reference as references
 from engine.options import LoginOptions, PullOptions, PushOptions
 from tuidock.cli import diagnostics, output
 from tuidock.cli.command import Command, Invocation
 from tuidock.cli.flags import switch, text
 from tuidock.cli.progress import reporting
+from tuidock.cli.pulled import pulled_lines
 
 if TYPE_CHECKING:
     from engine.engine import Engine
+    from engine.oci.reference import Reference
 
 _STDIN = 0
 _SECRET_LIMIT = 1 << 16
 
 
 async def _pull(engine: Engine, invocation: Invocation) -> int:
-    quiet = invocation.switch("quiet")
+    quiet, every = invocation.switch("quiet"), invocation.switch("all-tags")
+    reference = _default_tag(invocation.arguments[0], every=every, quiet=quiet)
     options = PullOptions(
         reference=invocation.arguments[0],
-        all_tags=invocation.switch("all-tags"),
+        all_tags=every,
         platform=invocation.filled("platform"),
     )
     async with reporting("quiet" if quiet else "auto") as progress:
         pulled = await engine.images.pull(options, progress)
-    for one in pulled:
-        output.lines([one.name] if quiet else [f"Digest: {one.digest}", one.name])
+    if not quiet:
+        newer = any(one.newer for one in pulled)
+        output.lines(pulled_lines(reference.familiar, *(one.digest for one in pulled), newer=newer))
+    output.line(reference.normalised)
     return 0
 
 
+def _default_tag(text: str, *, every: bool, quiet: bool) -> Reference:
+    """What the reference means, said where a tag is filled in."""
+    reference = references.parse(text)
+    if every:
+        return reference
+    if reference.tagged != reference and not quiet:
+        output.line(f"Using default tag: {references.DEFAULT_TAG}")
+    return reference.tagged
+
+
 async def _push(engine: Engine, invocation: Invocation) -> int:
-    quiet = invocation.switch("quiet")
+    quiet, every = invocation.switch("quiet"), invocation.switch("all-tags")
+    reference = _default_tag(invocation.arguments[0], every=every, quiet=quiet)
     options = PushOptions(
         reference=invocation.arguments[0],
-        all_tags=invocation.switch("all-tags"),
+        all_tags=every,
         compression=invocation.text("compression"),
     )
     async with reporting("quiet" if quiet else "auto") as progress:
         pushed = await engine.images.push(options, progress)
-    for one in pushed:
-        output.line(one.name if quiet else f"{one.tag}: digest: {one.digest} size: {one.size}")
+    if quiet:
+        output.line(reference.normalised)
+    else:
+        output.lines([f"{one.tag}: digest: {one.digest} size: {one.size}" for one in pushed])
     return 0
 
 

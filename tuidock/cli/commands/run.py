@@ -178,7 +178,7 @@ async def _create_or_pull(engine: Engine, options: CreateOptions, pull: str, pro
     """As Docker: an image that is not there is pulled, one that is only if ``pull`` says always."""
     wanted = PullOptions(reference=options.image, platform=options.platform)
     if pull == "always":
-        await engine.images.pull(wanted, progress)
+        await _pull_image(engine, wanted, progress)
     try:
         return await engine.containers.create(options, progress)
     except NotFound as error:
@@ -187,11 +187,19 @@ async def _create_or_pull(engine: Engine, options: CreateOptions, pull: str, pro
         missing = error
     diagnostics.line(f"Unable to find image '{missing.name}' locally")
     try:
-        await engine.images.pull(wanted, progress)
+        await _pull_image(engine, wanted, progress)
     except RegistryError as error:
         error.remedy = f"{error.remedy}; or make the image here: {PROGRAM} image bootstrap, build, load"
         raise
     return await engine.containers.create(options, progress)
+
+
+async def _pull_image(engine: Engine, wanted: PullOptions, progress: Progress) -> None:
+    from tuidock.cli.pulled import pulled_lines
+
+    (pulled,) = await engine.images.pull(wanted, progress)
+    for line in pulled_lines(pulled.name, pulled.digest, newer=pulled.newer):
+        diagnostics.line(line)
 
 
 def _write_id(cidfile: str, container_id: str) -> None:
