@@ -22,7 +22,7 @@ from engine.registry.client import Session
 from engine.store.intake import Layers
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Coroutine, Mapping
 
     from engine.events import Progress
     from engine.oci.reference import Reference
@@ -121,31 +121,14 @@ class Pulling:
         progress: Progress,
     ) -> Pulled:
         descriptors = found["layers"]
-
-        async def fetched(number: int, diff_id: str, tree: str) -> dict[str, Any]:
-            descriptor = descriptors[number]
-            arguments = {
-                "session": session,
-                "descriptor": descriptor,
-                "diff_id": diff_id,
-                "part": self._paths.download(descriptor["digest"]),
-                "blob": self._paths.blob(descriptor["digest"]),
-                "target": tree,
-            }
-            result = await self._work(
-                "engine.registry.download:fetch_layer",
-                arguments,
-                (),
-                lambda told: progress(msgspec.convert(told, LayerProgress)),
-            )
-            size = int(descriptor["size"])
-            progress(LayerProgress(layer=descriptor["digest"], phase="pulled", done=size, total=size))
-            return {**result, "tree": tree, "path": None}
-
         before, config = self._meant(reference), found["config"].encode()
         if before != digests.sha256(config):
             for descriptor in descriptors[: self._intake.here(config)]:
                 progress(LayerProgress(layer=descriptor["digest"], phase="present", done=0))
+
+        def fetched(number: int, diff_id: str, tree: str) -> Coroutine[Any, Any, dict[str, Any]]:
+            return self._fetched(session, descriptors[number], diff_id, tree, progress)
+
         image_id = await self._intake.take(
             config,
             found["manifest"].encode(),
@@ -154,12 +137,34 @@ class Pulling:
             folder,
             msgspec.structs.replace(reference, tag="", digest=found["digest"]),
         )
-        return Pulled(
-            image_id=image_id,
-            name=reference.familiar,
-            digest=found["digest"],
-            newer=image_id != before,
+        return Pulled(image_id, reference.familiar, found["digest"], newer=image_id != before)
+
+    async def _fetched(
+        self,
+        session: dict[str, Any],
+        descriptor: dict[str, Any],
+        diff_id: str,
+        tree: str,
+        progress: Progress,
+    ) -> dict[str, Any]:
+        """The layer of ``descriptor``, unpacked in ``tree``; for ``Layers.unpack``."""
+        arguments = {
+            "session": session,
+            "descriptor": descriptor,
+            "diff_id": diff_id,
+            "part": self._paths.download(descriptor["digest"]),
+            "blob": self._paths.blob(descriptor["digest"]),
+            "target": tree,
+        }
+        result = await self._work(
+            "engine.registry.download:fetch_layer",
+            arguments,
+            (),
+            lambda told: progress(msgspec.convert(told, LayerProgress)),
         )
+        size = int(descriptor["size"])
+        progress(LayerProgress(layer=descriptor["digest"], phase="pulled", done=size, total=size))
+        return {**result, "tree": tree, "path": None}
 
     def _meant(self, reference: Reference) -> str | None:
         """The id of the image that the name means now."""
