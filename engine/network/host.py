@@ -73,14 +73,8 @@ def uplinks() -> tuple[str, ...]:
 
 def uplink_mtu() -> int:
     """The MTU of the interface with the default route (a VPN's or a cloud's may be below Ethernet's)."""
-    for line in read_text(_ROUTES).splitlines()[1:]:
-        words = line.split()
-        if words[1:2] == ["00000000"] and words[7:8] == ["00000000"]:
-            return _mtu(words[0])
-    for line in read_text(_ROUTES6).splitlines():
-        words = line.split()
-        if words[0].strip("0") == "" and words[1] == "00" and words[-1] != "lo":
-            return _mtu(words[-1])
+    for interface in uplinks():
+        return _mtu(interface)
     return _ETHERNET_MTU
 
 

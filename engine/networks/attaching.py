@@ -15,6 +15,7 @@ from engine.errors import Conflict, InvalidInput
 from engine.network import bridge, host, resolver
 from engine.network.driver_options import bridge_options
 from engine.network.firewall import firewall
+from engine.network.forwarding import filtered_families
 from engine.network.plan import endpoints
 from engine.network.plan.endpoints import SUBINTERFACES, Place, endpoint_plan
 from engine.network.plan.published import port_entries
@@ -23,9 +24,8 @@ from engine.networks.creation import add_built_in, to_network
 from engine.networks.leases import is_live
 from engine.networks.naming import naming, wishes_of
 from engine.networks.placing import Wished, looked_up, members, placed
-from engine.records import Container, Endpoint, PortBinding
+from engine.records import Container, Endpoint, Network, PortBinding
 from engine.runtime.attachment import CONTAINER_MODE, Attachment, AttachmentRequest, wanted_endpoints
-from engine.shim import nftables
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -36,8 +36,14 @@ if TYPE_CHECKING:
 
 _OWNER = r"[0-9a-z]{12,}"
 _NO_WAY_OUT = (
-    "this kernel has no nf_tables (modprobe nf_tables): published ports are relayed, and containers reach"
-    " nothing beyond this host"
+    "this kernel has no nf_tables (modprobe nf_tables), and iptables is no way either (install iptables, or"
+    " modprobe iptable_nat iptable_mangle): published ports are relayed, and containers reach nothing beyond"
+    " this host"
+)
+_NO_WAY_OUT6 = (
+    "this kernel has no nf_tables (modprobe nf_tables), and ip6tables is no way either (install iptables, or"
+    " modprobe ip6table_nat ip6table_mangle): published ports of IPv6 are relayed, and containers reach nothing"
+    " beyond this host by IPv6"
 )
 
 
@@ -62,7 +68,7 @@ def attach(parts: Parts, request: AttachmentRequest) -> Attachment:
 
 def published(parts: Parts, ports: tuple[PortSpec, ...], wished: Iterable[Wished]) -> tuple[PortBinding, ...]:
     """The host ports, final; none where no network leads out through a bridge. NetworkFailure: taken."""
-    leading = [one for one in wished if _publishes(one)] if ports else []
+    leading = [one for one in wished if _leads_out(one.network)] if ports else []
     if not leading:
         return ()
     return bind_ports(
@@ -86,10 +92,10 @@ def attachment(
     if not any(addresses):
         bindings = ()
     ends = tuple(place.endpoint for place in places)
-    filters = nftables.is_supported()
+    filtered = filtered_families()
+    filters = "ip" in filtered
     made = endpoint_plan(request.owner, places, bindings if filters else ())
-    if not filters and any(map(_leads_out, places)):
-        warnings = (*warnings, _NO_WAY_OUT)
+    warnings += _no_way_out(places, filtered)
     return Attachment(
         endpoints=ends,
         ports=bindings,
@@ -125,12 +131,18 @@ def _bound(ports: tuple[PortSpec, ...], leading: list[Wished]) -> tuple[PortSpec
     return tuple(msgspec.structs.replace(port, host_ip=port.host_ip or address) for port in ports)
 
 
-def _leads_out(place: Place) -> bool:
-    return place.network.driver not in SUBINTERFACES and not place.network.internal
+def _no_way_out(places: tuple[Place, ...], filtered: tuple[str, ...]) -> tuple[str, ...]:
+    """What is said of a host that cannot filter a family of the container's."""
+    leading = [place for place in places if _leads_out(place.network)]
+    if leading and not filtered:
+        return (_NO_WAY_OUT,)
+    without = "ip6" not in filtered and any(place.endpoint.address6 for place in leading)
+    return (_NO_WAY_OUT6,) if without else ()
 
 
-def _publishes(one: Wished) -> bool:
-    return one.network.driver not in SUBINTERFACES and not one.network.internal
+def _leads_out(network: Network) -> bool:
+    """Through this host, which publishes ports of it."""
+    return network.driver not in SUBINTERFACES and not network.internal
 
 
 def _alone(parts: Parts, request: AttachmentRequest, wishes: tuple[EndpointOptions, ...]) -> Attachment:
@@ -154,8 +166,8 @@ def _alone(parts: Parts, request: AttachmentRequest, wishes: tuple[EndpointOptio
     return Attachment(
         new_namespace=False,
         endpoints=(end,),
-        hosts=resolver.host_hosts_text(bridge.read_text("/etc/hosts"), request.extra_hosts),
-        resolv_conf=resolver.host_resolv_conf(bridge.read_text(resolver.RESOLV_CONF), wishes_of(request)),
+        hosts=resolver.host_hosts_text(host.read_text("/etc/hosts"), request.extra_hosts),
+        resolv_conf=resolver.host_resolv_conf(host.read_text(resolver.RESOLV_CONF), wishes_of(request)),
     )
 
 

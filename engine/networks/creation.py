@@ -13,6 +13,7 @@ import msgspec
 from engine.errors import Conflict, EngineError, InvalidInput
 from engine.network import addresses, bridge, host, parent, resolver
 from engine.network.driver_options import bridge_options, subinterface_options
+from engine.network.plan.endpoints import SUBINTERFACES
 from engine.networks.leases import stale
 from engine.records import Network
 
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 
 DEFAULT = "bridge"
 BUILT_IN = (DEFAULT, "host", "none")
-SUBINTERFACES = ("macvlan", "ipvlan")
 _DEFAULT_BRIDGE = "tuidock0"
 _DEFAULT_ROOT = "/var/lib/tuidock"
 _NAME = r"[a-zA-Z0-9][a-zA-Z0-9_.-]*"

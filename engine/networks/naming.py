@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from engine.network import bridge, resolver
+from engine.network import resolver
+from engine.network.host import read_text
 from engine.network.names import rewrite_items
 from engine.network.plan.names import Member, has_names, names_plan
 
@@ -29,12 +30,12 @@ def naming(parts: Parts, request: AttachmentRequest, members: tuple[Member, ...]
     Each ``endpoint.names`` is what ``engine.network.plan.names.endpoint_names`` gives.
     """
     wishes = wishes_of(request)
-    host = bridge.read_text(resolver.RESOLV_CONF)
+    host = read_text(resolver.RESOLV_CONF)
     named = any(has_names(member.network) for member in members)
     if named:
         resolv_conf = resolver.named_resolv_conf(host, wishes)
     else:
-        upstream = bridge.read_text(resolver.UPSTREAM_RESOLV_CONF)
+        upstream = read_text(resolver.UPSTREAM_RESOLV_CONF)
         ipv6 = any(member.endpoint.gateway6 for member in members)
         resolv_conf = resolver.bridge_resolv_conf(host, upstream, wishes, ipv6=ipv6)
     names = None

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from engine.errors import InvalidInput
-from engine.network import addresses, bridge
+from engine.network import addresses
 from engine.network.driver_options import (
     BridgeOptions,
     SubinterfaceOptions,
     bridge_options,
     subinterface_options,
 )
+from engine.network.host import uplink_mtu
 from engine.network.plan.endpoints import SUBINTERFACES, Place
 from engine.network.plan.names import Member, endpoint_names, has_names
 from engine.network.plan.naming import mac_from_address, veth_name
@@ -168,7 +169,7 @@ def _place(wish: EndpointOptions | None, network: Network, endpoint: Endpoint) -
     return Place(
         network=network,
         endpoint=endpoint,
-        mtu=_meant(network).mtu or (0 if network.driver in SUBINTERFACES else bridge.uplink_mtu()),
+        mtu=_meant(network).mtu or (0 if network.driver in SUBINTERFACES else uplink_mtu()),
         priority=wish.gateway_priority if wish else 0,
         link_local=wish.link_local if wish else (),
         sysctls=tuple(
