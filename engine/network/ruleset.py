@@ -27,7 +27,7 @@ _TABLE, _NAME = 1, 3
 """Of a chain; a table's name is its first attribute."""
 _CHAIN, _EXPRESSIONS = 2, 4
 _CHAIN_HOOK = 4
-_ELEMENT, _EXPRESSION_NAME, _EXPRESSION_DATA = 1, 1, 2
+_EXPRESSION_NAME, _EXPRESSION_DATA = 1, 2
 
 
 class Chain(msgspec.Struct, frozen=True):

@@ -10,8 +10,6 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from engine.builds import Builds
 from engine.images import Images
 from engine.networks import Networks
@@ -44,7 +42,9 @@ class Builder:
         journal = Journal(paths.events)
         self.images = Images(paths, self.database, self.launcher, journal)
         self.networks = Networks(paths, self.database, journal)
-        self.builds = Builds(paths, self.database, self.launcher, journal, lambda: self.networks)
+        self.builds = Builds(
+            paths, self.database, self.launcher, journal, lambda: self.networks, self.images.pull
+        )
         self.facts: list[Any] = []
 
     async def build(self, text: str, folder: object = None, **options: Any) -> Image:
@@ -93,12 +93,6 @@ async def open_builder(paths: Paths) -> AsyncIterator[Builder]:
         assert leftovers(paths) == []
         builder.launcher.close()
         builder.database.close()
-
-
-def config_of(image: Image) -> dict[str, Any]:
-    """The image's config as its document has it."""
-    config: dict[str, Any] = msgspec.to_builtins(image.config)
-    return config
 
 
 def _row(archive: tarfile.TarFile, member: tarfile.TarInfo) -> dict[str, Any]:
