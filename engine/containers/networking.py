@@ -16,7 +16,7 @@ from engine import loop
 from engine.containers.folding import current
 from engine.containers.running import attachment_request
 from engine.containers.supervision import ask
-from engine.errors import Conflict, InvalidInput, NotFound
+from engine.errors import Conflict, EngineError, InvalidInput, NotFound
 from engine.options import EndpointOptions
 from engine.records import Endpoint, PortBinding
 from engine.runtime.attachment import CONTAINER_MODE, wanted_endpoints
@@ -233,7 +233,7 @@ async def _change(parts: Parts, container: Container, wishes: tuple[EndpointOpti
     body = {"op": "network", **change.body, "companions": companions(wanted, told)}
     try:
         await ask(parts, container, body)
-    except BaseException as error:
+    except EngineError as error:  # who is only interrupted does not know: the supervisor may have done it
         await parts.networks.release_from(container.id, change.joined)
         if isinstance(error, Conflict):
             raise _Ended("container", container.name, str(error)) from error
