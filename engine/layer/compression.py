@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 GZIP, ZSTD, XZ, BZIP2, NONE = "gzip", "zstd", "xz", "bzip2", "none"
 _MAGIC = {b"\x1f\x8b": GZIP, b"\x28\xb5\x2f\xfd": ZSTD, b"\xfd7zXZ\x00": XZ, b"BZh": BZIP2}
+_SKIPPABLE, _SKIPPABLE_KIND = b"\x2a\x4d\x18", 5
 _LONGEST_MAGIC = 6
 _CHUNK = 1 << 20
 _GZIP_LEVEL = 1
@@ -25,7 +26,8 @@ def compression_of(beginning: bytes) -> str:
     for magic, name in _MAGIC.items():
         if beginning.startswith(magic):
             return name
-    return NONE
+    # A frame for somebody else may come first (RFC 8878, 3.1.2); decompressors pass it over.
+    return ZSTD if beginning[1:4] == _SKIPPABLE and beginning[0] >> 4 == _SKIPPABLE_KIND else NONE
 
 
 class Decompressed(io.RawIOBase):

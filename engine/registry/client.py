@@ -20,7 +20,7 @@ from engine.registry.connection import Connections, Response, origin, shown, spl
 from engine.registry.credentials import Credentials
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 _TOKEN_LIMIT = 1 << 20
 _REDIRECTS = 5
@@ -103,17 +103,7 @@ class Client:
         self, path: str, headers: Mapping[str, str] | None = None, *, limit: int
     ) -> tuple[Response, bytes]:
         """The answer to a GET and all of its body; what breaks in the middle is asked for again."""
-        attempt = 0
-        while True:
-            attempt += 1
-            response = self.send("GET", path, headers)
-            try:
-                return response, response.read(limit)
-            except RegistryError as error:
-                wait = retry.pause(attempt)
-                if not error.temporary or wait is None:
-                    raise
-            time.sleep(wait)
+        return _complete(lambda: self.send("GET", path, headers), limit)
 
     def send(
         self,
@@ -246,20 +236,27 @@ class Client:
     ) -> TokenAnswer:
         """Ask the token server that ``challenge`` names; ``offline``: for an identity token as well."""
         realm = challenge.parameters.get("realm", "")
-        if urllib.parse.urlsplit(realm).scheme not in {"http", "https"}:
+        try:
+            split(realm)
+        except RegistryError:
             reason = f"{self.session.base}: a challenge without a realm"
-            raise RegistryError(reason, code="CHALLENGE", temporary=False)
+            raise RegistryError(reason, code="CHALLENGE", temporary=False) from None
         self._require_no_descent(self.session.base, realm)
         wanted = [("service", challenge.parameters.get("service", "")), *(("scope", one) for one in scopes)]
         wanted = [(key, value) for key, value in wanted if value]
-        if self.session.credentials.identity_token:
-            response = self._refreshed(realm, wanted)
-        else:
-            response = self._granted(realm, wanted, offline=offline)
-        if response.status >= 400:  # noqa: PLR2004 - HTTP's
-            raise _refused(response, self.session)
+
+        def ask() -> Response:
+            if self.session.credentials.identity_token:
+                response = self._refreshed(realm, wanted)
+            else:
+                response = self._granted(realm, wanted, offline=offline)
+            if response.status >= 400:  # noqa: PLR2004 - HTTP's
+                raise _refused(response, self.session)
+            return response
+
+        _, content = _complete(ask, _TOKEN_LIMIT)
         try:
-            answer = msgspec.json.decode(response.read(_TOKEN_LIMIT), type=TokenAnswer, strict=False)
+            answer = msgspec.json.decode(content, type=TokenAnswer, strict=False)
         except (msgspec.DecodeError, UnicodeDecodeError):
             answer = TokenAnswer()
         token = answer.token or answer.access_token or ""
@@ -290,6 +287,21 @@ class Client:
         headers = {"Content-Type": "application/x-www-form-urlencoded"}
         body = urllib.parse.urlencode(form).encode()
         return self._patiently("POST", realm, headers, body, secret=True)
+
+
+def _complete(ask: Callable[[], Response], limit: int) -> tuple[Response, bytes]:
+    """What ``ask`` answers and all of its body; asked again where that breaks off."""
+    attempt = 0
+    while True:
+        attempt += 1
+        response = ask()
+        try:
+            return response, response.read(limit)
+        except RegistryError as error:
+            wait = retry.pause(attempt)
+            if not error.temporary or wait is None:
+                raise
+        time.sleep(wait)
 
 
 def _basic(credentials: Credentials) -> dict[str, str]:

@@ -9,9 +9,9 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
+import hashlib
 import io
 import os
-import queue
 import threading
 import time
 from typing import TYPE_CHECKING, Any
@@ -33,8 +33,6 @@ if TYPE_CHECKING:
     from engine.registry.connection import Response
 
 _CHUNK = 1 << 18
-_AHEAD = 16
-"""Chunks that are fetched before they are unpacked: 4 MiB."""
 _REPORT_SECONDS = 0.1
 _DAMAGED = "pull again; if it stays, the registry's copy is damaged"
 _PARTING_SECONDS = 1.0
@@ -60,7 +58,7 @@ def fetch_layer(arguments: dict[str, Any], _fds: list[int]) -> dict[str, Any]:
     with storage_errors(request.part), _locked(f"{request.part}.lock"):
         if os.path.exists(request.blob):
             with contextlib.suppress(InvalidArchive):
-                return _unpacked(request, open(request.blob, "rb", buffering=0))
+                return _unpacked(request, Hashed(open(request.blob, "rb", buffering=0)))
             _clear(request.target)  # what lies here is damaged: it is fetched again
         begun = _size(request.part)
         try:
@@ -93,11 +91,11 @@ def _require_space(request: Request) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), request.part)
 
 
-def _unpacked(request: Request, source: io.RawIOBase) -> dict[str, Any]:
+def _unpacked(request: Request, source: Hashed | _Fetched) -> dict[str, Any]:
     subject = f"layer {request.descriptor.digest}"
     os.makedirs(request.target, mode=0o755, exist_ok=True)
     with source:
-        result = unpack(Hashed(source), request.target, subject, whiteouts=True)
+        result = unpack(source, request.target, subject, whiteouts=True)
     for what, expected in (("digest", request.descriptor.digest), ("diff_id", request.diff_id)):
         if result[what] != expected:
             reason = f"its {what.replace('_', ' ')} is {result[what]}, but {expected} was expected"
@@ -106,17 +104,23 @@ def _unpacked(request: Request, source: io.RawIOBase) -> dict[str, Any]:
 
 
 class _Fetched(io.RawIOBase):
-    """The layer's bytes: those kept from before, then those that come; a thread fetches ahead."""
+    """The layer's bytes: those kept from before, then those that come; a thread fetches ahead.
+
+    They pass through the file that keeps them: the thread hashes and appends, the reader follows it, and what
+    lies between the two, however much, is in no process's memory.
+    """
 
     def __init__(self, request: Request) -> None:
         super().__init__()
         self._request = request
-        self._chunks: queue.Queue[bytes | BaseException | None] = queue.Queue(_AHEAD)
-        self._left = b""
+        self._hasher = hashlib.sha256()
+        self._fetched = 0
+        self._position = 0
         self._ended = False
+        self._failure: BaseException | None = None
         self._stopped = False
+        self._more = threading.Condition()
         self._file = open(request.part, "a+b", buffering=0)  # noqa: SIM115 - closed in close
-        self._file.seek(0)
         self._thread = threading.Thread(target=self._fill, daemon=True)
         self._thread.start()
 
@@ -124,46 +128,54 @@ class _Fetched(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any) -> int:
-        if not self._left and not self._ended:
-            chunk = self._chunks.get()
-            if isinstance(chunk, BaseException):
-                self._ended = True
-                raise chunk
-            self._ended, self._left = chunk is None, chunk or b""
-        count = min(len(buffer), len(self._left))
-        buffer[:count] = self._left[:count]
-        self._left = self._left[count:]
+        if self._position == self._fetched:
+            with self._more:
+                self._more.wait_for(lambda: self._ended or self._position < self._fetched)
+            if self._position == self._fetched and self._failure is not None:
+                raise self._failure
+        length = min(len(buffer), self._fetched - self._position)
+        count = os.preadv(self._file.fileno(), [memoryview(buffer)[:length]], self._position)
+        self._position += count
         return count
+
+    def digest(self) -> str:
+        """``sha256:<hex>`` of all of it, when it was read to its end."""
+        return f"sha256:{self._hasher.hexdigest()}"
 
     def close(self) -> None:
         self._stopped = True
-        due = time.monotonic() + _PARTING_SECONDS
-        while self._thread.is_alive() and time.monotonic() < due:
-            with contextlib.suppress(queue.Empty):
-                self._chunks.get(timeout=0.05)
+        self._thread.join(_PARTING_SECONDS)
         if not self._thread.is_alive():  # else it waits for the registry, and ends with this process
             self._file.close()
         super().close()
 
     def _fill(self) -> None:
         try:
+            told = _Told(self._request)
             for chunk in self._all():
                 if self._stopped:
                     return
-                self._chunks.put(chunk)
+                self._hasher.update(chunk)
+                with self._more:
+                    self._fetched += len(chunk)
+                    self._more.notify()
+                told(self._fetched)
             os.fsync(self._file.fileno())
-            self._chunks.put(None)
         except BaseException as error:  # noqa: BLE001 - it is raised where it is read
-            self._chunks.put(error)
+            self._failure = error
+        finally:
+            with self._more:
+                self._ended = True
+                self._more.notify()
 
-    def _all(self) -> Iterator[bytes]:
+    def _all(self) -> Iterator[memoryview]:
+        """Every piece, in the file already; good until the next is asked for."""
         size = self._request.descriptor.size
+        buffer = memoryview(bytearray(_CHUNK))
         done = 0
-        told = _Told(self._request)
-        while chunk := self._file.read(_CHUNK):
-            done += len(chunk)
-            told(done)
-            yield chunk
+        while count := os.preadv(self._file.fileno(), [buffer], done):
+            done += count
+            yield buffer[:count]
         client = Client(self._request.session)
         attempt = 0
         try:
@@ -172,12 +184,11 @@ class _Fetched(io.RawIOBase):
                 before = done
                 response = self._asked(client, done)
                 try:
-                    for chunk in self._from(response, done):
+                    for chunk in self._from(response, done, buffer):
                         if self._stopped:
                             return
                         self._write(chunk)
                         done += len(chunk)
-                        told(done)
                         yield chunk
                     self._require_all(done)
                 except RegistryError as error:
@@ -190,11 +201,10 @@ class _Fetched(io.RawIOBase):
         finally:
             client.close()
 
-    def _write(self, chunk: bytes) -> None:
+    def _write(self, chunk: memoryview) -> None:
         """All of it: a disk that is nearly full takes a part and says nothing."""
-        view = memoryview(chunk)
-        while view:
-            view = view[self._file.write(view) or 0 :]
+        while chunk:
+            chunk = chunk[self._file.write(chunk) or 0 :]
 
     def _require_all(self, done: int) -> None:
         size = self._request.descriptor.size
@@ -215,17 +225,17 @@ class _Fetched(io.RawIOBase):
             remedy = f"its manifest promises {descriptor.size}; push the image again"
             raise RegistryError(reason, code="SHORT", temporary=False, remedy=remedy) from error
 
-    def _from(self, response: Response, done: int) -> Iterator[bytes]:
+    def _from(self, response: Response, done: int, buffer: memoryview) -> Iterator[memoryview]:
         """What follows the first ``done`` bytes; a registry that knows no Range sends all again."""
         skip = _offset(response, done)
         left = self._request.descriptor.size - done
         while left:
-            chunk = _chunk(response)
-            if not chunk:
+            count = response.readinto(buffer)
+            if not count:
                 return
-            if skip:
-                skip, chunk = max(0, skip - len(chunk)), chunk[skip:]
-            chunk = chunk[:left]
+            passed = min(skip, count)
+            skip -= passed
+            chunk = buffer[passed:count][:left]
             left -= len(chunk)
             if chunk:
                 yield chunk
@@ -266,12 +276,6 @@ def _locked(path: str) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
-
-
-def _chunk(response: Response) -> bytes:
-    buffer = bytearray(_CHUNK)
-    count = response.readinto(buffer)
-    return bytes(memoryview(buffer)[:count])
 
 
 def _sync(folder: str) -> None:

@@ -33,6 +33,12 @@ class Registry:
         """Of the next blobs, if they are longer, only so many bytes are sent."""
         self.refusals: list[tuple[int, dict[str, str]]] = []
         """(status, headers) that the next blobs are refused with."""
+        self.halved: list[str] = []
+        """Parts of paths: the next answer to each breaks off in its middle."""
+        self.instead: dict[str, tuple[int, dict[str, str], bytes]] = {}
+        """By a part of the path: the (status, headers, body) that is answered whatever there is."""
+        self.once: dict[str, tuple[int, dict[str, str], bytes]] = {}
+        """As ``instead``, for the next such request alone."""
         self.ranges = True
         self.damage = False
         """Blobs come with one bit changed."""
@@ -107,7 +113,12 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         path = urlsplit(self.path)
         self.of.requests.append(("GET", self.path, dict(self.headers)))
-        if path.path == "/token":
+        other = next((answer for part, answer in self.of.instead.items() if part in self.path), None)
+        first = next((part for part in self.of.once if part in self.path), None)
+        other = self.of.once.pop(first) if first else other
+        if other:
+            self._send(other[0], other[2], other[1])
+        elif path.path == "/token":
             self._token(parse_qs(path.query))
         elif not self._may():
             self._challenge()
@@ -164,6 +175,9 @@ class _Handler(BaseHTTPRequestHandler):
         wanted = self.headers.get("Range")
         if wanted and self.of.ranges:
             start = int(wanted.removeprefix("bytes=").rstrip("-"))
+            if start >= len(content):
+                self._send(416, b"")
+                return
             status, headers = 206, {"Content-Range": f"bytes {start}-{len(content) - 1}/{len(content)}"}
         if self.of.damage:
             content = content[:-1] + bytes((content[-1] ^ 1,))
@@ -184,4 +198,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _send(self, status: int, body: bytes, headers: dict[str, str] | None = None) -> None:
         self._begin(status, len(body), headers or {})
+        halved = next((part for part in self.of.halved if part in self.path), None)
+        if halved:
+            self.of.halved.remove(halved)
+            self.close_connection = True
+            body = body[: len(body) // 2]
         self.wfile.write(body)
