@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 from engine import events, loop
 from tuidock.cli import diagnostics
-from tuidock.cli.units import short_digest
-from tuidock.sizes import human_size
+from tuidock.cli.layer_lines import plain_line
+from tuidock.transfers import LAST, Transfers
 
 if TYPE_CHECKING:
     import asyncio
@@ -23,13 +23,9 @@ if TYPE_CHECKING:
     from tuidock.cli.progress_screen import Screen
 
 _TICK = 0.1
-_DONE = {
-    "done": "Loaded layer",
-    "pulled": "Pull complete",
-    "pushed": "Pushed",
-    "exists": "Layer already exists",
-}
-"""What is said of a layer that is in the store, or in a registry."""
+_REMINDER = 10.0
+"""Seconds between two plain lines of a layer that is still on its way."""
+_SET_OUT = frozenset({"download", "upload"})
 
 
 @contextlib.asynccontextmanager
@@ -97,6 +93,8 @@ class Plain:
         self._started: dict[int, float] = {}
         self._partial: dict[tuple[int, str], bytes] = {}
         self._shown = 0
+        self._layers = Transfers()
+        self._told: dict[str, float] = {}
 
     def __call__(self, fact: ProgressFact) -> None:
         if isinstance(fact, events.BuildPlanned):
@@ -115,8 +113,19 @@ class Plain:
             _finished(fact)
         elif isinstance(fact, events.Message):
             diagnostics.line(fact.text)
-        elif isinstance(fact, events.LayerProgress) and fact.phase in _DONE:
-            diagnostics.line(f"{short_digest(fact.layer)}: {_DONE[fact.phase]} {_size(fact)}".rstrip())
+        elif isinstance(fact, events.LayerProgress):
+            self._layer(fact)
+
+    def _layer(self, fact: events.LayerProgress) -> None:
+        """A line when a layer sets out and arrives, and now and then between."""
+        now, before = time.monotonic(), self._layers.phase(fact.layer)
+        transfer = self._layers.tell(fact, now)
+        told = now - self._told.get(fact.layer, now - _REMINDER) < _REMINDER
+        if transfer.phase == before and (told or not transfer.moving):
+            return
+        if transfer.phase in _SET_OUT or transfer.phase in LAST:
+            self._told[fact.layer] = now
+            diagnostics.line(plain_line(transfer, now))
 
     def _plan(self, fact: events.BuildPlanned) -> None:
         for number, step in enumerate(fact.steps, 1):
@@ -148,10 +157,6 @@ class Plain:
 
     def _line(self, index: int, text: str) -> None:
         diagnostics.line(f"#{self._numbers.get(index, index)} {text}".rstrip())
-
-
-def _size(fact: events.LayerProgress) -> str:
-    return human_size(fact.total or fact.done) if fact.total or fact.done else ""
 
 
 def _finished(fact: events.BuildFinished) -> None:

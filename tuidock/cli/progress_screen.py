@@ -14,25 +14,13 @@ import msgspec
 
 from engine import events
 from tuidock.cli import diagnostics
-from tuidock.cli.units import short_digest
-from tuidock.sizes import human_size
+from tuidock.cli.layer_lines import fewer, layer_lines
+from tuidock.transfers import Transfers
 
 _SHORTEST_PAUSE = 0.05
 _TAIL = 6
-_BAR = 50
 _SEQUENCES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f]")
-_PHASES = {
-    "read": "Reading",
-    "unpack": "Loading layer",
-    "done": "Loaded",
-    "download": "Downloading",
-    "pulled": "Pull complete",
-    "upload": "Pushing",
-    "pushed": "Pushed",
-    "exists": "Layer already exists",
-}
-_LAST = frozenset({"done", "pulled", "pushed", "exists"})
 
 
 class _Step(msgspec.Struct):
@@ -50,7 +38,7 @@ class Screen:
 
     def __init__(self) -> None:
         self._steps: dict[int, _Step] = {}
-        self._layers: dict[str, events.LayerProgress] = {}
+        self._layers = Transfers()
         self._begun = time.monotonic()
         self._painted_at = 0.0
         self._painted_rows = 0
@@ -61,7 +49,7 @@ class Screen:
         if isinstance(fact, events.BuildPlanned):
             self._steps = {step.index: _Step(step.name) for step in fact.steps}
         elif isinstance(fact, events.LayerProgress):
-            self._layers[fact.layer] = fact
+            self._layers.tell(fact, time.monotonic())
         elif isinstance(fact, events.Message):
             self._erase()
             diagnostics.line(harmless(fact.text))
@@ -81,21 +69,21 @@ class Screen:
     def paint(self) -> None:
         """Bring the block on the terminal up to date."""
         columns, rows = _terminal_size()
-        block = [*self._step_lines(columns), *self._layer_lines()]
-        if not block:
+        steps = self._step_lines(columns)
+        layers = layer_lines(self._layers.all, columns, time.monotonic())
+        if not steps and not layers:
             return
-        head, body = (block[:1], block[1:]) if self._steps else ([], block)
-        shown = [line[: columns - 1] for line in (*head, *body[-(rows - 2) :])]
+        # what stays at last is not painted over, so it may be longer than the terminal
+        room = len(layers) if self._finished and not steps else rows - 2
+        block = [*steps[1:], *fewer(self._layers.all, layers, room)]
+        shown = [line[: columns - 1] for line in (*steps[:1], *block[-room:])]
         text = "".join(f"\x1b[2K{line}\n" for line in shown)
         diagnostics.write((self._back() + text + "\x1b[J").encode(errors="replace"))
         self._painted_rows, self._painted_at = len(shown), time.monotonic()
 
     def complete(self) -> None:
         """The verb has succeeded: every layer that was begun is there."""
-        for layer, fact in self._layers.items():
-            if fact.phase not in _LAST:
-                total = fact.total or fact.done
-                self._layers[layer] = msgspec.structs.replace(fact, phase="done", done=total)
+        self._layers.complete()
 
     def finish(self) -> None:
         """Paint the last state; it stays on the terminal."""
@@ -133,9 +121,6 @@ class Screen:
                 lines += [f" => => {text}" for text in step.tail]
         return lines + self._closing
 
-    def _layer_lines(self) -> list[str]:
-        return [_layer_line(fact) for fact in self._layers.values()]
-
     def _erase(self) -> None:
         diagnostics.write((self._back() + "\x1b[J").encode())
         self._painted_rows = 0
@@ -155,16 +140,6 @@ def _step_line(step: _Step, columns: int) -> str:
     clock = f" {seconds:.1f}s"
     width = max(1, columns - 1 - len(clock))
     return f" => {mark}{harmless(step.name)}"[:width].ljust(width) + clock
-
-
-def _layer_line(fact: events.LayerProgress) -> str:
-    phase = _PHASES.get(fact.phase, fact.phase)
-    name = short_digest(fact.layer)
-    if fact.phase in _LAST or not fact.total:
-        return f"{name}: {phase} {human_size(fact.done) if fact.done else ''}".rstrip()
-    filled = min(_BAR, _BAR * fact.done // fact.total)
-    bar = ("=" * max(0, filled - 1) + ">" * bool(filled)).ljust(_BAR)
-    return f"{name}: {phase} [{bar}] {human_size(fact.done):>8}/{human_size(fact.total)}"
 
 
 def _terminal_size() -> tuple[int, int]:

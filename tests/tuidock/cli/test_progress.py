@@ -2,6 +2,7 @@ from engine.events import (
     BuildFinished,
     BuildPlanned,
     BuildStep,
+    LayerProgress,
     Message,
     StepFailed,
     StepFinished,
@@ -65,6 +66,39 @@ def test_a_line_holds_what_one_stream_wrote(capfd):
 def test_messages_are_lines(capfd):
     Plain()(Message(text="Making debian:bookworm"))
     assert capfd.readouterr().err == "Making debian:bookworm\n"
+
+
+def test_a_layer_is_a_line_when_it_sets_out_and_when_it_arrives(capfd):
+    show = Plain()
+    for phase, done in (("waiting", 0), ("download", 1), ("download", 500), ("pulled", 1000)):
+        show(LayerProgress(layer="sha256:f3aa1553ca290", phase=phase, done=done, total=1000))
+    assert capfd.readouterr().err.splitlines() == [
+        "f3aa1553ca29: Downloading 1B/1kB",
+        "f3aa1553ca29: Pull complete",
+    ]
+
+
+def test_at_last_the_screen_shows_every_layer_however_many(capfd):
+    screen = Screen()
+    for number in range(60):
+        screen(LayerProgress(layer=f"sha256:{number:012}", phase="pulled", done=1, total=1))
+    screen.paint()
+    assert capfd.readouterr().err.rpartition("\x1b[2K0000")[2].count("Pull complete") == 1
+    screen.finish()
+    assert capfd.readouterr().err.count("Pull complete") == 60
+
+
+def test_layers_are_painted_in_the_order_of_the_manifest(capfd):
+    screen = Screen()
+    for layer, phase in (("b", "waiting"), ("a", "waiting"), ("a", "pulled"), ("b", "pulled")):
+        screen(LayerProgress(layer=layer, phase=phase, done=1, total=1))
+    screen.finish()
+    last = capfd.readouterr().err.splitlines()[-3:]
+    assert [line.removeprefix("\x1b[2K") for line in last] == [
+        "b: Pull complete",
+        "a: Pull complete",
+        "\x1b[J",
+    ]
 
 
 def test_the_screen_repaints_its_block(capfd):
