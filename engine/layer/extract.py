@@ -9,7 +9,7 @@ import hashlib
 import io
 import os
 import time
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from engine.errors import InvalidArchive
 from engine.layer.compression import NONE, ZSTD, Decompressed
@@ -58,13 +58,23 @@ def extract(arguments: dict[str, Any], fds: list[int]) -> dict[str, Any]:
     return result
 
 
-def unpack(raw: Hashed, target: str, subject: str, *, whiteouts: bool) -> dict[str, Any]:
+class Stream(Protocol):
+    """What is unpacked: a raw stream that knows the digest of what was read of it."""
+
+    def readinto(self, buffer: Any, /) -> int:
+        """Fill ``buffer`` with what there is; 0 at the end."""
+
+    def digest(self) -> str:
+        """``sha256:<hex>``."""
+
+
+def unpack(raw: Stream, target: str, subject: str, *, whiteouts: bool) -> dict[str, Any]:
     """Fill ``target`` from the stream; the fields are those of ``extract``."""
-    outer = io.BufferedReader(raw, _CHUNK)
+    outer = io.BufferedReader(cast("io.RawIOBase", raw), _CHUNK)
     decompressed = Decompressed(cast("Any", outer), subject)
     packed = decompressed.compression != NONE
     plain = Hashed(decompressed) if packed else raw
-    stream = io.BufferedReader(plain, _CHUNK) if packed else outer
+    stream = io.BufferedReader(cast("io.RawIOBase", plain), _CHUNK) if packed else outer
     reader = TarReader(cast("Any", stream), subject)
     with storage_errors(target):
         tree = Tree(target, subject, whiteouts=whiteouts)
@@ -100,6 +110,10 @@ class Hashed(io.RawIOBase):
 
     def readable(self) -> bool:
         return True
+
+    def close(self) -> None:
+        self._inner.close()
+        super().close()
 
     def readinto(self, buffer: Any) -> int:
         count = self._inner.readinto(buffer) or 0
