@@ -8,6 +8,7 @@ import time
 from typing import TYPE_CHECKING
 
 from engine import loop
+from engine.build.bases import Bases
 from engine.build.context import open_context
 from engine.build.executor import Executor
 from engine.build.layers import LayerMaker
@@ -26,6 +27,7 @@ from engine.store.locks import making, staging
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from engine.build.bases import Pull
     from engine.events import Progress
     from engine.options import BuildOptions, PruneOptions
     from engine.paths import Paths
@@ -38,7 +40,10 @@ _BRIDGE = "bridge"
 
 
 class Builds:
-    """The builder of one root; ``networks`` are asked for only when a step needs a network."""
+    """The builder of one root; ``networks`` are asked for only when a step needs a network.
+
+    ``pull`` brings the images that it stands on and that are not here: it is ``Images.pull``.
+    """
 
     def __init__(
         self,
@@ -47,12 +52,14 @@ class Builds:
         launcher: Launcher,
         journal: Journal,
         networks: Callable[[], Attachments],
+        pull: Pull,
     ) -> None:
         self._paths = paths
         self._database = database
         self._launcher = launcher
         self._journal = journal
         self._networks = networks
+        self._pull = pull
         self._images = ImageRecords(paths, database)
         self._records = BuildRecords(database)
 
@@ -108,7 +115,8 @@ class Builds:
     ) -> str:
         network = _BRIDGE if options.network in {"", "default"} else options.network
         context = await open_context(options, self._launcher, folder)
-        prepared = prepare(options, context, self._images)
+        bases = Bases(self._images, self._pull, progress, always=options.pull)
+        prepared = await prepare(options, context, bases)
         if prepared.unused:
             shown = " ".join(prepared.unused)
             progress(Message(text=f"[Warning] One or more build-args [{shown}] were not consumed"))

@@ -104,7 +104,8 @@ class Engine:
     def builds(self) -> Builds:
         from engine.builds import Builds
 
-        return Builds(self.paths, self._database, self._launcher, self._journal, lambda: self.networks)
+        pull = self.images.pull
+        return Builds(self.paths, self._database, self._launcher, self._journal, lambda: self.networks, pull)
 
     @cached_property
     def registries(self) -> Registries:

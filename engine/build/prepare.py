@@ -1,6 +1,7 @@
-"""Owns what comes before the first step: the scopes, the base images from the store, the plan, the checksums.
+"""Owns what comes before the first step: the scopes, the base images, the plan, the checksums.
 
-Refuses to pull: a base image is in the store, or the build fails at its FROM.
+Refuses to know registries: what is missing is asked of ``Pull``; what that cannot bring fails the build at
+its FROM.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from engine.build.bases import Bases, to_platform
 from engine.build.executor import Base
 from engine.build.operations import CopyOperation
 from engine.build.plan import BuildPlan, build_plan
@@ -24,19 +26,19 @@ from engine.build.stages import (
 from engine.dockerfile.instructions import Arg
 from engine.dockerfile.lines import syntax_error
 from engine.dockerfile.parse import parse_dockerfile
-from engine.errors import BuildFailed, InvalidInput, NotFound
+from engine.errors import BuildFailed, EngineError, InvalidInput, NotFound, RegistryError
 from engine.oci import platform as platforms
-from engine.oci.config import ImageConfig, decode_config
-from engine.oci.digest import chain_ids
-from engine.oci.instant import from_rfc3339
 
 if TYPE_CHECKING:
     from engine.build.context import Context
     from engine.build.scope import Globals
     from engine.build.workbench import Workbench
     from engine.dockerfile.instructions import Dockerfile
+    from engine.oci.config import ImageConfig
     from engine.options import BuildOptions
-    from engine.store.image_records import ImageRecords
+
+
+_REMEDY = "tuidock images lists what is there; tuidock image bootstrap, load or build add more"
 
 
 class Prepared(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,7 +50,7 @@ class Prepared(msgspec.Struct, frozen=True, kw_only=True):
     """Build arguments that were given and that no ARG of the file names."""
 
 
-def prepare(options: BuildOptions, context: Context, images: ImageRecords) -> Prepared:
+async def prepare(options: BuildOptions, context: Context, bases: Bases) -> Prepared:
     """Parse, look the base images up, and plan."""
     dockerfile = parse_dockerfile(context.text, context.shown)
     fixed = _globals(dockerfile, options)
@@ -56,25 +58,35 @@ def prepare(options: BuildOptions, context: Context, images: ImageRecords) -> Pr
     target = target_index(stages, options.target)
     needed = needed_stages(stages, target)
     configs: dict[str, ImageConfig] = {}
-    bases: dict[str, Base] = {}
+    found: dict[str, Base] = {}
     for stage in (stages[index] for index in needed):
-        runs_on = platforms.host()
         if stage.parent is None and stage.image != SCRATCH:
-            base, config = _base(images, stage.image, options)
-            if base is None or config is None:
-                reason = "cannot be pulled: no registry is reachable" if options.pull else "not found"
-                raise _refused_base(dockerfile, stage, f"image {reason}")
-            bases[stage.image], configs[stage.image] = base, config
-            runs_on = platforms.Platform(config.os, config.architecture, config.variant)
-        if stage.platform and not runs_on.runs(_platform(dockerfile, stage)):
-            raise _refused_base(dockerfile, stage, f"it is for {runs_on}, not for {stage.platform}")
+            base, config = await _stage_base(dockerfile, stage, bases, options)
+            found[stage.image], configs[stage.image] = base, config
+        elif stage.platform and not platforms.host().runs(_platform(dockerfile, stage)):
+            raise _refused_base(dockerfile, stage, f"it is for {platforms.host()}, not for {stage.platform}")
     plan = build_plan(dockerfile, stages, target, fixed, configs)
     for name in image_sources(stages, needed):
-        base, _ = _base(images, name, options)
-        if base is None:
-            raise _unknown_source(plan, name)
-        bases[name] = base
-    return Prepared(plan=plan, bases=bases, unused=_unused_arguments(dockerfile, options))
+        try:
+            found[name], _ = await bases.find(name, options.platform)
+        except (NotFound, RegistryError) as error:
+            raise _unknown_source(plan, name, error) from error
+    return Prepared(plan=plan, bases=found, unused=_unused_arguments(dockerfile, options))
+
+
+async def _stage_base(
+    dockerfile: Dockerfile, stage: StageBase, bases: Bases, options: BuildOptions
+) -> tuple[Base, ImageConfig]:
+    """What a stage stands on, for the platform that it or the build asks for."""
+    wanted = str(_platform(dockerfile, stage)) if stage.platform else options.platform
+    try:
+        base, config = await bases.find(stage.image, wanted)
+    except (NotFound, RegistryError) as error:
+        raise _refused_base(dockerfile, stage, str(error), error.remedy) from error
+    runs_on = to_platform(config)
+    if wanted and not runs_on.runs(platforms.parse(wanted)):
+        raise _refused_base(dockerfile, stage, f"it is for {runs_on}, not for {wanted}")
+    return base, config
 
 
 async def context_checksums(
@@ -131,25 +143,6 @@ def _unused_arguments(dockerfile: Dockerfile, options: BuildOptions) -> tuple[st
     return tuple(sorted(options.build_args.keys() - named - PROXY_ARGUMENTS - platform.keys()))
 
 
-def _base(images: ImageRecords, name: str, options: BuildOptions) -> tuple[Base | None, ImageConfig | None]:
-    if options.pull:
-        return None, None
-    try:
-        image_id = images.resolve_id(name)
-    except NotFound:
-        return None, None
-    config = decode_config(images.raw_config(image_id))
-    diff_ids = config.rootfs.diff_ids
-    base = Base(
-        name=name,
-        chain_ids=chain_ids(diff_ids),
-        diff_ids=diff_ids,
-        created=from_rfc3339(config.created),
-        architecture=config.architecture,
-    )
-    return base, config
-
-
 def _platform(dockerfile: Dockerfile, stage: StageBase) -> platforms.Platform:
     try:
         return platforms.parse(stage.platform)
@@ -158,27 +151,27 @@ def _platform(dockerfile: Dockerfile, stage: StageBase) -> platforms.Platform:
         raise syntax_error(dockerfile.path, dockerfile.text_lines, str(error), line) from error
 
 
-def _refused_base(dockerfile: Dockerfile, stage: StageBase, reason: str) -> BuildFailed:
+def _refused_base(dockerfile: Dockerfile, stage: StageBase, reason: str, remedy: str = "") -> BuildFailed:
     line = stage.stage.base.line
     return BuildFailed(
         f"{dockerfile.path}:{line}: FROM {stage.image or stage.stage.base.base}: {reason}",
         path=dockerfile.path,
         line=line,
         instruction=stage.stage.base.original,
-        remedy="tuidock images lists what is there; tuidock image bootstrap, load or build add more",
+        remedy="; ".join(filter(None, (remedy, _REMEDY))),
     )
 
 
-def _unknown_source(plan: BuildPlan, name: str) -> BuildFailed:
+def _unknown_source(plan: BuildPlan, name: str, error: EngineError) -> BuildFailed:
     for stage in plan.stages:
         for step in stage.operations:
             operation = step.operation
             if isinstance(operation, CopyOperation) and operation.source.image == name:
                 return BuildFailed(
-                    f"{plan.dockerfile.path}:{step.line}: --from={name}: neither a stage nor an image here",
+                    f"{plan.dockerfile.path}:{step.line}: --from={name}: no stage, and no image: {error}",
                     path=plan.dockerfile.path,
                     line=step.line,
                     instruction=step.instruction,
-                    remedy="name an earlier stage (FROM … AS name) or an image that tuidock images lists",
+                    remedy="name an earlier stage (FROM … AS name) or an image",
                 )
-    return BuildFailed(f"no image {name}", path=plan.dockerfile.path, line=0, instruction="")
+    return BuildFailed(f"no image {name}: {error}", path=plan.dockerfile.path, line=0, instruction="")

@@ -147,7 +147,10 @@ BUILD = Command(
             default="default",
         ),
         switch("no-cache", "Do not use cache when building the image"),
-        text("platform", "Refuse to build for any other platform than this (os[/arch[/variant]])"),
+        text(
+            "platform",
+            "Build for this platform, or refuse if the machine is of another (os[/arch[/variant]])",
+        ),
         text(
             "progress",
             "Set type of progress output (auto, plain, tty, quiet)",
