@@ -18,7 +18,7 @@ class Fact(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 class LayerProgress(Fact, frozen=True, kw_only=True):
     """Bytes of one layer handled so far; ``total`` 0 when unknown.
 
-    ``phase`` is what is done now (read, unpack, download, upload) or at last (done, pulled, pushed;
+    ``phase`` is what is done now (waiting, read, unpack, download, upload) or at last (done, pulled, pushed;
     exists: the registry has it, present: the store has it).
     """
 

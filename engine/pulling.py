@@ -127,6 +127,8 @@ class Pulling:
                 progress(LayerProgress(layer=descriptor["digest"], phase="present", done=0))
 
         def fetched(number: int, diff_id: str, tree: str) -> Coroutine[Any, Any, dict[str, Any]]:
+            # told for all of them before the first begins, so that they are known in the manifest's order
+            progress(LayerProgress(layer=descriptors[number]["digest"], phase="waiting", done=0))
             return self._fetched(session, descriptors[number], diff_id, tree, progress)
 
         image_id = await self._intake.take(

@@ -87,6 +87,8 @@ class Pushing:
             }
             for layer, chain_id in zip(image["layers"], self._records.get(image_id).chain_ids, strict=True)
         ]
+        for request in requests:
+            progress(LayerProgress(layer=request["diff_id"], phase="waiting", done=0))
         sent = await together(self._sent(request, progress) for request in requests)
         config = read_file(image["config"])
         manifest, media_type = _manifest(image, config, tuple(map(_descriptor, sent)))
