@@ -19,12 +19,11 @@ from engine.network import forwarding
 from engine.network.addresses import prefix_length_of
 from engine.network.driver_options import bridge_options
 from engine.network.firewall import firewall
-from engine.network.host import has_interface, read_text, uplink_mtu
+from engine.network.host import has_interface, uplink_mtu
 from engine.network.plan import bridges, endpoints, naming
 from engine.network.plan import operations as ops
 from engine.network.sending import locked, send
 from engine.records import Endpoint, Network, PortBinding
-from engine.shim import nftables
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -33,16 +32,13 @@ if TYPE_CHECKING:
 
 __all__ = [
     "clear",
-    "has_interface",
     "is_plugged",
     "is_present",
     "locked",
     "make",
     "make_tables",
-    "read_text",
     "remove",
     "table_items",
-    "uplink_mtu",
 ]
 
 
@@ -107,7 +103,8 @@ def remove(templates: Templates, network: Network) -> None:
     """Remove the bridge's tables, and the interface unless it was there first; any may be gone."""
     bridge = network.bridge
     link = () if network.adopted else (ops.DeleteLink(bridge),)
-    tables = _deletions(bridge, bridges.table_families(network)) if nftables.is_supported() else ()
+    filtered = forwarding.filtered_families()
+    tables = _deletions(bridge, tuple(one for one in bridges.table_families(network) if one in filtered))
     operations = (*tables, *link)
     send(f"remove bridge {bridge}", templates.items(operations))
 

@@ -11,6 +11,7 @@ from engine.network.attributes import attributes, messages, value_of
 from engine.network.plan import bridges
 from engine.network.plan import operations as ops
 from engine.network.plan.foreign import foreign_plan
+from engine.network.template import IPTABLES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -61,15 +62,27 @@ def watched_tables(templates: Templates, operations: ops.Operations) -> list[dic
         elif isinstance(operation, ops.AddChain | ops.AddRule):
             made[operation.family, operation.table].append(operation)
     return [
-        {
-            "name": name,
-            "family": family,
-            "find": _items(templates, ops.FindTable(name, family))[0],
-            "make": _items(templates, *parts),
-            "remove": _items(templates, ops.DeleteTable(name, family))[0],
-        }
+        table
         for (family, name), parts in made.items()
+        if (table := _watched(templates, name, family, parts)) is not None
     ]
+
+
+def _watched(
+    templates: Templates, name: str, family: str, parts: list[ops.Operation]
+) -> dict[str, Any] | None:
+    """None where this host has no filter of the family."""
+    make = templates.items(tuple(parts))
+    if not make:
+        return None
+    [find] = templates.items((ops.FindTable(name, family),))
+    if make[0].family == IPTABLES:  # anybody's flush leaves a half of it
+        from engine.network.filtering import iptables_find
+
+        find = iptables_find(make[0])
+    [remove] = templates.items((ops.DeleteTable(name, family),))
+    told: dict[str, Any] = msgspec.to_builtins({"find": find, "make": make, "remove": remove})
+    return {"name": name, "family": family, **told}
 
 
 def foreign_rules(templates: Templates, plan: ForeignPlan) -> dict[str, Any]:
@@ -85,11 +98,6 @@ def foreign_rules(templates: Templates, plan: ForeignPlan) -> dict[str, Any]:
 
 def _expressions(templates: Templates, rules: ops.Operations) -> list[bytes]:
     """The bytes of each rule's expressions, which are the same whichever chain it is put into."""
-    [item] = templates.items(rules)
+    [item] = templates.netlink_items(rules)
     contents = (content for kind, _, content in messages(base64.b64decode(item.message)) if kind == _NEWRULE)
     return [value_of(_RULE_EXPRESSIONS, attributes(content[_NFGEN_SIZE:])) for content in contents]
-
-
-def _items(templates: Templates, *operations: ops.Operation) -> list[dict[str, Any]]:
-    items: list[dict[str, Any]] = msgspec.to_builtins(templates.items(operations))
-    return items

@@ -36,10 +36,20 @@ _GUARDED_LIMIT = 60
 def guard(templates: Templates, network: Network) -> tuple[str, ...]:
     """Before the host forwards for the first time: see the module; returns warnings."""
     warnings: list[str] = []
-    for family in forwarded_families(network) if nftables.is_supported() else ():
+    filtered = filtered_families()
+    for family in (one for one in forwarded_families(network) if one in filtered):
         if read_text(SWITCHES[family]).strip() == "0":
             warnings += _guard(templates, network.bridge, family)
     return tuple(warnings)
+
+
+def filtered_families() -> tuple[str, ...]:
+    """Of which families (ip, ip6) packets can be filtered and translated here, by nftables or iptables."""
+    if nftables.is_supported():
+        return ("ip", "ip6")
+    from engine.shim import iptables  # few hosts are so
+
+    return iptables.families()
 
 
 def forwarded_families(network: Network) -> tuple[str, ...]:
@@ -53,15 +63,15 @@ def unset_sysctls(network: Network) -> tuple[tuple[str, str], ...]:
     """The (path, value) that a bridge needs of sysctls that are otherwise, in the order to set them."""
     bridge = network.bridge
     wanted: list[tuple[str, str]] = []
-    filters = nftables.is_supported()  # without, this host is not made to forward what nothing would hold
-    if network.subnet and filters:
+    filtered = filtered_families()  # without, this host is not made to forward what nothing would hold
+    if network.subnet and "ip" in filtered:
         # 127.0.0.1 as a client of published ports; guarded by the table's first rules.
         wanted.append((f"/proc/sys/net/ipv4/conf/{bridge}/route_localnet", "1"))
     if os.path.exists(f"{_IPV6_INTERFACES}/{bridge}"):
         wanted.append((f"{_IPV6_INTERFACES}/{bridge}/disable_ipv6", "0" if network.subnet6 else "1"))
         if network.subnet6:  # a container is no router of ours
             wanted.append((f"{_IPV6_INTERFACES}/{bridge}/accept_ra", "0"))
-    for family in forwarded_families(network) if filters else ():
+    for family in (one for one in forwarded_families(network) if one in filtered):
         if family == "ip6" and read_text(SWITCHES[family]).strip() == "0":
             wanted += _kept_advertisements()
         wanted.append((SWITCHES[family], "1"))

@@ -1,4 +1,4 @@
-"""Owns what the kernel has in this network namespace: links, addresses, nftables; refuses to change any.
+"""Owns what the kernel has in this network namespace: links, addresses, tables; refuses to change any.
 
 Asked by dumps (netlink(7), rtnetlink(7), nfnetlink), which need no permission for links and CAP_NET_ADMIN for
 nftables. Without pyroute2: a question has no attributes here, and answers are taken by ``attributes``.
@@ -15,8 +15,9 @@ import msgspec
 
 from engine.errors import NetworkFailure, PermissionRequired
 from engine.network.attributes import attributes, messages, number_of, text_of, value_of
-from engine.network.ruleset import Chain, Rule, Table
+from engine.network.ruleset import Chain, Rule, Table, listed_tables
 from engine.network.template import NETLINK_NETFILTER, NETLINK_ROUTE
+from engine.shim import iptables, nftables
 
 _HEADER = struct.Struct("=IHHII")
 _DUMP = 0x1 | 0x300
@@ -72,6 +73,11 @@ def links() -> dict[str, Link]:
 def tables(prefix: str) -> dict[tuple[str, str], Table]:
     """The tables whose names begin with ``prefix``, by (family, name), with their chains and rules."""
     found = {}
+    if not nftables.is_supported():
+        listed = {}
+        for family in iptables.families():
+            listed.update(listed_tables(family, iptables.listed(family)))
+        return {key: table for key, table in listed.items() if key[1].startswith(prefix)}
     for family, content in _nftables(_GETTABLE):
         name = text_of(1, content)
         if name.startswith(prefix):

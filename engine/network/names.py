@@ -46,7 +46,7 @@ def rewrite_plan() -> Operations:
 
 def rewrite_items(templates: Templates) -> tuple[dict[str, Any], ...]:
     """``rewrite`` of the bundle's ``network.names``."""
-    return tuple(_with_ports(msgspec.to_builtins(item)) for item in templates.items(rewrite_plan()))
+    return tuple(_with_ports(msgspec.to_builtins(item)) for item in templates.netlink_items(rewrite_plan()))
 
 
 def _table(table: str, hook: tuple[str, int], side: str, port_side: str) -> Operations:

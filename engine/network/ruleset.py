@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Self
 import msgspec
 
 from engine.network.attributes import attributes, messages, says, text_of, value_of
-from engine.network.template import NETLINK_NETFILTER
+from engine.network.template import IPTABLES, NETLINK_NETFILTER
+from engine.shim import iptables
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -69,6 +70,8 @@ def asked_tables(items: Iterable[Item]) -> dict[tuple[str, str], Table]:
     """The tables, by (family, name), that ``items`` make when they are sent in order."""
     found: dict[tuple[str, str], Table] = {}
     for item in items:
+        if item.family == IPTABLES:
+            found.update(_by_iptables(base64.b64decode(item.message).decode()))
         if item.family != NETLINK_NETFILTER:
             continue
         for kind, _, content in messages(base64.b64decode(item.message)):
@@ -88,6 +91,22 @@ def asked_tables(items: Iterable[Item]) -> dict[tuple[str, str], Table]:
     return found
 
 
+def listed_tables(family: str, text: str) -> dict[tuple[str, str], Table]:
+    """As ``asked_tables``, of what iptables-save says, or of what is given to iptables-restore.
+
+    Its rules are counted: iptables tells them in words of its own, which are not the same in all releases.
+    """
+    return {
+        (family, name): Table(
+            family,
+            name,
+            tuple(map(Chain, chains)),
+            tuple(Rule(chain, ()) for chain, number in chains.items() for _ in range(number)),
+        )
+        for name, chains in iptables.read(text).items()
+    }
+
+
 def difference(asked: Table, told: Table) -> str:
     """What of a table is not as it was asked for, in words; empty if nothing is."""
     if {chain.name for chain in asked.chains} != {chain.name for chain in told.chains}:
@@ -105,6 +124,12 @@ def difference(asked: Table, told: Table) -> str:
             if not _is_same(*pair):
                 return f"rule {number} of chain {chain.name} was changed"
     return ""
+
+
+def _by_iptables(message: str) -> dict[tuple[str, str], Table]:
+    head, _, text = message.partition("\n")
+    verb, family, _ = head.split(" ", 2)
+    return listed_tables(family, text) if verb == "make" else {}
 
 
 def _is_same(asked: Rule, told: Rule) -> bool:

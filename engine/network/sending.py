@@ -26,11 +26,13 @@ _NO_NFTABLES = "load the kernel's nf_tables (modprobe nf_tables), or use --netwo
 
 
 def send(operation: str, items: Iterable[Item], *, missing: bool = False) -> bool:
-    """Send ``items``; with ``missing``, False if the kernel does not know what they look for.
+    """Send ``items``; False if there are none, or (``missing``) none of what they look for.
 
     NetworkFailure, or PermissionRequired, of ``operation`` at the first that is refused.
     """
+    sent = False
     for item in items:
+        sent = True
         try:
             netlink_send.send([msgspec.to_builtins(item)])
         except PermissionError as error:
@@ -40,7 +42,7 @@ def send(operation: str, items: Iterable[Item], *, missing: bool = False) -> boo
                 return False
             remedy = _NO_NFTABLES if item.family == NETLINK_NETFILTER else ""
             raise NetworkFailure(operation, error.strerror or str(error), remedy=remedy) from error
-    return True
+    return sent
 
 
 @contextmanager

@@ -20,14 +20,15 @@ import msgspec
 
 from engine.errors import NetworkFailure
 from engine.network.plan import operations as ops
+from engine.shim import nftables
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 NETLINK_ROUTE = 0
 NETLINK_NETFILTER = 12
-SYSCTL = -1
-"""No netlink: the message is ``KEY=VALUE``."""
+SYSCTL, IPTABLES = -1, -2
+"""No netlink: the message is ``KEY=VALUE``; see ``engine.shim.iptables``."""
 _BATCH_BEGIN, _BATCH_END = "batch begin", "batch end"
 _ENCODERS = (
     "netlink/__init__.py",
@@ -137,7 +138,9 @@ _INDEXED = {
 }
 """The field that names an interface of which only the number is sent; none is if it is empty."""
 
-_GONE = {
+_FILTERING = (ops.AddTable, ops.ReplaceTable, ops.DeleteTable, ops.FindTable, ops.AddChain, ops.AddRule)
+
+GONE = {
     ops.Unplug: (errno.ENODEV,),
     ops.DeleteLink: (errno.ENODEV,),
     ops.DeleteRoute: (errno.ESRCH,),
@@ -154,8 +157,22 @@ class Templates:
         self._folder = folder
         self._path = ""
         self._pieces: dict[str, Piece] = {}
+        self._by_netlink = False
 
     def items(self, operations: ops.Operations) -> tuple[Item, ...]:
+        """As ``netlink_items``; for iptables what is for a packet filter, where the kernel has no other."""
+        if self._by_netlink or not any(isinstance(one, _FILTERING) for one in operations):
+            return self.netlink_items(operations)
+        self._by_netlink = nftables.is_supported()  # then it stays so
+        if not self._by_netlink:
+            from engine.network.filtering import iptables_items  # few hosts are so
+            from engine.shim import iptables
+
+            if families := iptables.families():
+                return iptables_items(operations, families, self.netlink_items)
+        return self.netlink_items(operations)
+
+    def netlink_items(self, operations: ops.Operations) -> tuple[Item, ...]:
         """The datagrams of ``operations``: one for each link, address, route and deletion.
 
         What is added to nftables in a row is one transaction.
@@ -195,7 +212,7 @@ class Templates:
         return bytes(message), tuple((offset, name) for offset in piece.indexes)
 
     def _single(self, operation: ops.Operation) -> Item:
-        ignored = _GONE.get(type(operation), ())
+        ignored = GONE.get(type(operation), ())
         if isinstance(operation, ops.SetSysctl):
             setting = f"{operation.key}={operation.value}".encode()
             return Item(SYSCTL, base64.b64encode(setting).decode(), 0, ignored)
@@ -215,7 +232,7 @@ class Templates:
             self._pieces[_BATCH_END].message,
         ]
         acks = sum(isinstance(one, ops.AddTable | ops.ReplaceTable | ops.DeleteTable) for one in operations)
-        ignored = tuple(code for operation in operations for code in _GONE.get(type(operation), ()))
+        ignored = tuple(code for operation in operations for code in GONE.get(type(operation), ()))
         return Item(NETLINK_NETFILTER, base64.b64encode(b"".join(parts)).decode(), acks, ignored)
 
     def _load(self) -> None:

@@ -42,8 +42,8 @@ _NO_WAY_OUT = (
 )
 _NO_WAY_OUT6 = (
     "this kernel has no nf_tables (modprobe nf_tables), and ip6tables is no way either (install iptables, or"
-    " modprobe ip6table_nat ip6table_mangle): published ports of IPv6 are relayed, and containers reach nothing"
-    " beyond this host by IPv6"
+    " modprobe ip6table_nat ip6table_mangle): published ports of IPv6 are relayed, and containers"
+    " reach nothing beyond this host by IPv6"
 )
 
 

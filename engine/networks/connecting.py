@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from engine.network.forwarding import filtered_families
 from engine.network.plan import endpoints
 from engine.network.plan.endpoints import Place, change_plan
 from engine.networks.attaching import attachment, items, published
 from engine.networks.naming import naming
 from engine.networks.placing import looked_up, members, placed, standing
 from engine.runtime.attachment import NetworkChange, wanted_endpoints
-from engine.shim import nftables
 
 if TYPE_CHECKING:
     from engine.networks.parts import Parts
@@ -36,7 +36,7 @@ def change(
     except BaseException:
         forget(parts, request.owner, tuple(one.network.id for one in wished), before)
         raise
-    led = (ports, whole.ports) if nftables.is_supported() else ((), ())
+    led = (ports, whole.ports) if "ip" in filtered_families() else ((), ())
     made = change_plan(request.owner, before, after, led)
     told = naming(parts, request, members(before, wished))
     joined, left = _without(after, before), _without(before, after)

@@ -13,9 +13,9 @@ import errno
 import fcntl
 import os
 import struct
-from time import monotonic, sleep
 
 from engine.shim import json_text, netlink_send, nftables, sockets
+from engine.shim.host_lock import take_lock
 
 TYPE_CHECKING = False  # importing typing would cost every container half a megabyte
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ _PROCESS_NAME = 40
 _IN = 1
 _DELAY, _LONGEST = 0.2, 60.0
 """Seconds from the first change to a look; what cannot be mended is tried less and less often."""
-_PATIENCE, _PLACING_SECONDS = 5.0, 20.0
+_PLACING_SECONDS = 20.0
 _NOTHING: dict = {}  # type: ignore[type-arg]
 
 
@@ -62,15 +62,16 @@ class Firewall:
             self._events = _subscribe()  # before the look: nothing that changes after it is missed
         lock = take_lock(LOCK, fcntl.LOCK_SH)
         try:
-            for tables in _tables(self._wanted):
-                _make(tables)
+            for bridge in self._wanted.get("bridges", ()):
+                if _make(bridge["tables"]) and _was_flushed(bridge):
+                    _make(_guards())
         finally:
             if lock >= 0:
                 os.close(lock)
         if obstructed(self._wanted):
-            from engine.shim import foreign
+            from engine.shim import programs
 
-            self._owed = foreign.wait(self._place(), _PLACING_SECONDS) != 0
+            self._owed = programs.wait(self._place(), _PLACING_SECONDS) != 0
         if self._loop is not None:
             self.attend(self._loop)
 
@@ -125,10 +126,11 @@ class Firewall:
 
     def _look(self) -> None:
         loop, events = self._loop, self._events
-        if loop is None or events is None:
+        if loop is None:
             return
-        _drain(events)
-        loop.watch(events.fileno(), _IN, self._on_change)
+        if events is not None:
+            _drain(events)
+            loop.watch(events.fileno(), _IN, self._on_change)
         try:
             _make(self._wanted.get("tables", ()))
             bridges = [table for tables in _tables(self._wanted) for table in tables]
@@ -206,34 +208,18 @@ def place(wanted: dict) -> None:  # type: ignore[type-arg]
 
 def leave(wanted: dict | None) -> None:  # type: ignore[type-arg]
     """Remove what belongs to the bridges that have no container left; what cannot be is left to a check."""
-    bridges = [one for one in (wanted or _NOTHING).get("bridges", ()) if not _has_ports(one["bridge"])]
+    bridges = [one for one in (wanted or _NOTHING).get("bridges", ()) if not _ports(one["bridge"])]
     lock = take_lock(LOCK, fcntl.LOCK_EX) if bridges else -1
     if lock < 0:
         return
     try:
         for bridge in bridges:
-            if not _has_ports(bridge["bridge"]):  # nobody has plugged in meanwhile
+            if not _ports(bridge["bridge"]):  # nobody has plugged in meanwhile
                 _remove(bridge)
     except OSError:
         pass
     finally:
         os.close(lock)
-
-
-def take_lock(path: str, kind: int) -> int:
-    """A descriptor that holds the flock of ``path``; -1 if others have it for too long."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-    end = monotonic() + _PATIENCE
-    while True:
-        try:
-            fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if monotonic() > end:
-                os.close(descriptor)
-                return -1
-            sleep(0.002)
-        else:
-            return descriptor
 
 
 def _remove(bridge: dict) -> None:  # type: ignore[type-arg]
@@ -254,6 +240,12 @@ def _make(tables: list[dict]) -> bool:  # type: ignore[type-arg]
         items = [{**item, "ignore_errno": [*item["ignore_errno"], errno.EEXIST]} for item in table["make"]]
         netlink_send.send(items)
     return bool(missing)
+
+
+def _was_flushed(bridge: dict) -> bool:  # type: ignore[type-arg]
+    """Whether somebody has taken away what others on the bridge had; of iptables no event tells it."""
+    by_iptables = any(table["find"]["family"] == netlink_send.IPTABLES for table in bridge["tables"])
+    return by_iptables and _ports(bridge["bridge"]) > 1
 
 
 def guard_path() -> str:
@@ -281,11 +273,12 @@ def _tables(wanted: dict) -> list[list[dict]]:  # type: ignore[type-arg]
     return [bridge["tables"] for bridge in wanted.get("bridges", ())]
 
 
-def _has_ports(bridge: str) -> bool:
+def _ports(bridge: str) -> int:
+    """How many interfaces are plugged in."""
     try:
-        return bool(os.listdir(f"/sys/class/net/{bridge}/brif"))
+        return len(os.listdir(f"/sys/class/net/{bridge}/brif"))
     except OSError:
-        return False
+        return 0
 
 
 def _has_legacy() -> bool:

@@ -8,18 +8,14 @@ else has a chain on the way only. What is wanted is the bundle's ``foreign``; re
 from __future__ import annotations
 
 import binascii
-import os
-import select
 
-from engine.shim import nftables, signals
+from engine.shim import nftables
+from engine.shim.programs import path_of, run
 
 OURS = b"tuidock-"
 """Begins the names of our tables."""
 _FIREWALLD = "firewalld"
 _FORWARD, _DOCKER_USER = "FORWARD", "DOCKER-USER"
-_SECONDS = 10.0
-_FOLDERS = ("/usr/sbin", "/sbin", "/usr/bin", "/bin", "/usr/local/sbin", "/usr/local/bin")
-_ENVIRONMENT = {"PATH": ":".join(_FOLDERS), "LC_ALL": "C"}
 _WAIT = ("-w", "5")
 _PASSIVE = {"counter", "log", "immediate", "reject", "target", "notrack"}
 """The expressions of a rule that every packet meets."""
@@ -100,7 +96,7 @@ def withdraw(mark: str, bridge: str) -> None:
     """Take out whatever is for ``bridge``, in any chain; what is gone already is fine."""
     for chain in nftables.forward_chains(OURS):
         if chain.table == _FIREWALLD and Obstacle("firewalld", chain).count(mark, bridge):
-            _run(["firewall-cmd", f"--remove-interface={bridge}", *_zone_of(bridge)])
+            run(["firewall-cmd", f"--remove-interface={bridge}", *_zone_of(bridge)])
     stale = [rule for chain in marked_chains() for rule in marked_rules(chain, mark)]
     if stale:
         nftables.commit(nftables.delete_rules(stale))
@@ -186,14 +182,14 @@ def _restore(one: Obstacle, commands: list[str]) -> None:
     """Carry out commands on the filter table, all or none."""
     text = "\n".join(("*filter", *commands, "COMMIT", ""))
     tool = f"{one.tool}-restore"  # iptables-restore, iptables-nft-restore, ip6tables-legacy-restore
-    code, output = _run([tool, *_WAIT, "--noflush"], text.encode())
+    code, output = run([tool, *_WAIT, "--noflush"], text.encode())
     if code:
         raise OSError(code, output.decode(errors="replace").strip() or f"{tool} failed")
 
 
 def _listed(one: Obstacle) -> str:
     """All rules of the filter table, as -A lines."""
-    code, output = _run([one.tool, *_WAIT, "-S"])
+    code, output = run([one.tool, *_WAIT, "-S"])
     return "" if code else output.decode(errors="replace")
 
 
@@ -205,7 +201,7 @@ def _tool(family: str, backend: str) -> str:
     """The program for the chains of ``backend`` (-nft or -legacy); "" if there is none."""
     name = "iptables" if family == "ip" else "ip6tables" if family == "ip6" else ""
     for candidate in (name + backend, name) if name else ():
-        if _path(candidate):
+        if path_of(candidate):
             return candidate
     return ""
 
@@ -223,7 +219,7 @@ def _legacy_obstacles(*, every: bool = False) -> list[Obstacle]:
         tool = _tool(family, "-legacy")
         if not tool:
             continue
-        lines = _run([tool, *_WAIT, "-S"])[1].decode(errors="replace").splitlines()
+        lines = run([tool, *_WAIT, "-S"])[1].decode(errors="replace").splitlines()
         drops = any(line in lines for line in ("-P FORWARD DROP", "-A FORWARD -j DROP"))
         drops = drops or any(line.startswith("-A FORWARD -j REJECT") for line in lines)
         if drops or every:
@@ -235,52 +231,13 @@ def _legacy_obstacles(*, every: bool = False) -> list[Obstacle]:
 # -- firewalld --------------------------------------------------------------------------------------
 def _tell_zone(bridge: str) -> bool:
     """Put ``bridge`` into a zone that accepts, until firewalld is reloaded; False if it cannot be told."""
-    code, output = _run(["firewall-cmd", "--get-zones"])
+    code, output = run(["firewall-cmd", "--get-zones"])
     if code:
         return False
     zone = "docker" if "docker" in output.decode().split() else "trusted"
-    return _run(["firewall-cmd", f"--zone={zone}", f"--change-interface={bridge}"])[0] == 0
+    return run(["firewall-cmd", f"--zone={zone}", f"--change-interface={bridge}"])[0] == 0
 
 
 def _zone_of(bridge: str) -> list[str]:
-    code, output = _run(["firewall-cmd", f"--get-zone-of-interface={bridge}"])
+    code, output = run(["firewall-cmd", f"--get-zone-of-interface={bridge}"])
     return [] if code else [f"--zone={output.decode().strip()}"]
-
-
-# -- programs ---------------------------------------------------------------------------------------
-def _path(program: str) -> str:
-    for folder in _FOLDERS:
-        if os.access(f"{folder}/{program}", os.X_OK):
-            return f"{folder}/{program}"
-    return ""
-
-
-def _run(arguments: list[str], text: bytes = b"") -> tuple[int, bytes]:
-    """(exit code, output) of a program that reads ``text``; 127 if there is none; killed if it hangs."""
-    path = _path(arguments[0])
-    if not path:
-        return 127, b""
-    taken, told = os.memfd_create("in", os.MFD_CLOEXEC), os.memfd_create("out", os.MFD_CLOEXEC)
-    try:
-        os.write(taken, text)
-        os.lseek(taken, 0, os.SEEK_SET)
-        actions = [(os.POSIX_SPAWN_DUP2, taken, 0), *((os.POSIX_SPAWN_DUP2, told, fd) for fd in (1, 2))]
-        pid = os.posix_spawn(path, arguments, _ENVIRONMENT, file_actions=actions)
-        code = wait(pid, _SECONDS)
-        return code, os.pread(told, os.fstat(told).st_size, 0)
-    finally:
-        os.close(taken)
-        os.close(told)
-
-
-def wait(pid: int, seconds: float) -> int:
-    """The exit code of the child ``pid``, which is killed if it takes longer."""
-    pidfd = os.pidfd_open(pid)
-    try:
-        poller = select.poll()
-        poller.register(pidfd, select.POLLIN)
-        if not poller.poll(seconds * 1000):
-            signals.pidfd_send_signal(pidfd, signals.SIGKILL)
-        return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-    finally:
-        os.close(pidfd)

@@ -1,9 +1,10 @@
 """Owns sending compiled netlink datagrams and checking their answers; refuses to compose or explain them.
 
-An item is what ``engine.network.template`` makes and a bundle's "network" lists hold (family -1 is none of
-netlink's: a sysctl of the caller's network namespace, the message is its path below /proc/sys, = and value)::
+An item is what ``engine.network.template`` makes and a bundle's "network" lists hold. Family -1 is none of
+netlink's: a sysctl of the caller's network namespace, the message is its path below /proc/sys, = and value;
+nor is -2: what ``engine.shim.iptables`` does::
 
-    {"family": 0 | 12 | -1, "message": base64, "expect_acks": n, "ignore_errno": [n, …],
+    {"family": 0 | 12 | -1 | -2, "message": base64, "expect_acks": n, "ignore_errno": [n, …],
      "indexes": [[offset, interface name], …]}
 
 ``indexes`` are 32-bit interface indexes that only the sender can know: the kernel numbers an interface
@@ -21,7 +22,7 @@ from engine.shim import sockets
 
 _HEADER = struct.Struct("=IHHII")
 _ATTRIBUTE = struct.Struct("=HH")
-_SYSCTL = -1
+_SYSCTL, IPTABLES = -1, -2
 _NLMSG_ERROR = 2
 _NLM_F_ACK_TLVS = 0x200
 _NLMSGERR_ATTR_MSG = 1
@@ -41,11 +42,15 @@ def send(items: list[dict]) -> None:  # type: ignore[type-arg]  # JSON
     try:
         for item in items:
             family = item["family"]
-            if family != _SYSCTL and family not in opened:
+            if family >= 0 and family not in opened:
                 opened[family] = _open(family)
             try:
                 if family == _SYSCTL:
                     _set(item)
+                elif family == IPTABLES:
+                    from engine.shim import iptables  # few hosts have nothing else
+
+                    iptables.send(binascii.a2b_base64(item["message"]))
                 else:
                     _send_one(opened[family], item)
             except OSError as error:

@@ -22,7 +22,7 @@ _WITHOUT = os.path.join(os.path.dirname(os.path.dirname(__file__)), "support", "
 
 def engine(lab: Lab, verb: str) -> None:
     program = ("-m", "tests.support.netlab_program", "engine", lab.root, verb)
-    run("ip", "netns", "exec", lab.host, sys.executable, _WITHOUT, sys.executable, *program)
+    run("ip", "netns", "exec", lab.host, sys.executable, _WITHOUT, "--nor-iptables", sys.executable, *program)
 
 
 @pytest.fixture
