@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
-import tempfile
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.support import netlab_crowd
-from tests.support.netlab_hosts import NEAR, NEAR6, Hosts, until
+from tests.support.netlab_hosts import NEAR, NEAR6, Hosts, open_hosts, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,20 +32,11 @@ exec sleep 1000
 
 @pytest.fixture(scope="module")
 def hosts() -> Iterator[Hosts]:
-    folder = tempfile.mkdtemp(prefix="td-", dir="/tmp")
-    try:
-        made = Hosts(folder)
-        try:
-            made.engine.tuidock("image", "bootstrap", IMAGE)
-            os.mkdir(f"{folder}/www")
-            _serve(made, f"{folder}/www")
-            yield made
-            made.engine.remove_all()
-            assert made.engine.processes() == []
-        finally:
-            made.close()
-    finally:
-        shutil.rmtree(folder)
+    with open_hosts() as made:
+        made.engine.tuidock("image", "bootstrap", IMAGE)
+        os.mkdir(f"{made.folder}/www")
+        _serve(made, f"{made.folder}/www")
+        yield made
 
 
 @pytest.fixture

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
-import tempfile
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.netlab_hosts import FAR, FAR6, NEAR, NEAR6, Hosts, until
+from tests.support.netlab_hosts import FAR, FAR6, NEAR, NEAR6, Hosts, open_hosts, until
 from tests.support.netlab_servers import ECHO, IMAGE, REDIS, WEB, make_archive
 
 if TYPE_CHECKING:
@@ -25,20 +23,10 @@ HERE6, THERE6 = NEAR6.format(1), FAR6.format(1)
 
 @pytest.fixture(scope="module")
 def hosts() -> Iterator[Hosts]:
-    folder = tempfile.mkdtemp(prefix="td-", dir="/tmp")
-    try:
-        archive = make_archive(folder)
-        made = Hosts(folder)
-        try:
-            made.engine.tuidock("import", archive, IMAGE)
-            made.engine.tuidock("run", "--rm", IMAGE, "true")  # the default bridge stays from then on
-            yield made
-            made.engine.remove_all()
-            assert made.engine.processes() == []
-        finally:
-            made.close()
-    finally:
-        shutil.rmtree(folder)
+    with open_hosts() as made:
+        made.engine.tuidock("import", make_archive(made.folder), IMAGE)
+        made.engine.tuidock("run", "--rm", IMAGE, "true")  # the default bridge stays from then on
+        yield made
 
 
 @pytest.fixture(scope="module")

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
-import secrets
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -15,6 +13,8 @@ from tests.support.netlab import (
     HOST_ADDRESS,
     HOST_ADDRESS6,
     Lab,
+    attach,
+    create,
     run,
 )
 
@@ -32,17 +32,6 @@ def lab(short_folder: str) -> Iterator[Lab]:
     made = Lab(short_folder)
     yield made
     made.close()
-
-
-def create(lab: Lab, **options: Any) -> dict[str, Any]:
-    made: dict[str, Any] = lab.networks("create", json.dumps({"name": "mine", **options}))
-    return made
-
-
-def attach(lab: Lab, *, ports: Any = (), **wish: Any) -> dict[str, Any]:
-    endpoints = [{"network": "mine", **wish}]
-    made = lab.attach(secrets.token_hex(32), network="mine", endpoints=endpoints, ports=ports)
-    return {**made, **made["endpoints"][0]}
 
 
 def ask(lab: Lab, netns: str, address: str, port: int = 80) -> str:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import secrets
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.netlab import CLIENT_ADDRESS, CLIENT_ADDRESS6, Lab, makes, run
+from tests.support.netlab import CLIENT_ADDRESS, CLIENT_ADDRESS6, Lab, attach, create, makes, run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,17 +28,6 @@ def lab(short_folder: str) -> Iterator[Lab]:
     made = Lab(short_folder)
     yield made
     made.close()
-
-
-def create(lab: Lab, **options: Any) -> dict[str, Any]:
-    made: dict[str, Any] = lab.networks("create", json.dumps({"name": "mine", **options}))
-    return made
-
-
-def attach(lab: Lab, **wish: Any) -> dict[str, Any]:
-    endpoints = [{"network": "mine", **wish}]
-    made = lab.attach(secrets.token_hex(32), network="mine", endpoints=endpoints)
-    return {**made, **made["endpoints"][0]}
 
 
 def ask(lab: Lab, netns: str, address: str) -> str:

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.netlab_hosts import FAR, NEAR, Host, Hosts, until
+from tests.support.netlab_hosts import FAR, NEAR, Host, Hosts, open_hosts, until
 from tests.support.netlab_servers import ECHO, IMAGE, REDIS, WEB, make_archive
 
 if TYPE_CHECKING:
@@ -44,20 +42,10 @@ with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
 
 @pytest.fixture(scope="module")
 def lab() -> Iterator[Hosts]:
-    folder = tempfile.mkdtemp(prefix="td-", dir="/tmp")
-    try:
-        archive = make_archive(folder)
-        made = Hosts(folder)
-        try:
-            made.engine.tuidock("import", archive, IMAGE)
-            made.engine.run("sysctl", "-q", "-w", "net.ipv4.conf.up0.route_localnet=1")
-            yield made
-            made.engine.remove_all()
-            assert made.engine.processes() == []
-        finally:
-            made.close()
-    finally:
-        shutil.rmtree(folder)
+    with open_hosts() as made:
+        made.engine.tuidock("import", make_archive(made.folder), IMAGE)
+        made.engine.run("sysctl", "-q", "-w", "net.ipv4.conf.up0.route_localnet=1")
+        yield made
 
 
 @pytest.fixture

@@ -178,6 +178,19 @@ class Lab:
         return full
 
 
+def create(lab: Lab, **options: Any) -> dict[str, Any]:
+    """The network ``mine``."""
+    made: dict[str, Any] = lab.networks("create", json.dumps({"name": "mine", **options}))
+    return made
+
+
+def attach(lab: Lab, *, ports: Any = (), **wish: Any) -> dict[str, Any]:
+    """A new container in it, with what its end is."""
+    endpoints = [{"network": "mine", **wish}]
+    made = lab.attach(secrets.token_hex(32), network="mine", endpoints=endpoints, ports=ports)
+    return {**made, **made["endpoints"][0]}
+
+
 @functools.cache
 def makes(kind: str) -> bool:
     """Whether the kernel can make interfaces of this kind; tried in a namespace that goes again."""

@@ -6,11 +6,13 @@ network, and runs the program itself on a root of its own. Nothing of the machin
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import secrets
 import subprocess
 import sys
+import tempfile
 import time
 from typing import TYPE_CHECKING, Any, Self
 
@@ -20,7 +22,7 @@ from tests.support.leftovers import processes_of
 from tests.support.netlab import delete
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 NEAR, NEAR6 = "198.18.5.{}", "fd00:198:18:5::{}"
 FAR, FAR6 = "198.18.6.{}", "fd00:198:18:6::{}"
@@ -177,6 +179,7 @@ class Hosts:
     """``engine`` runs the containers, ``client`` is beside it, ``far`` on its second network."""
 
     def __init__(self, folder: str) -> None:
+        self.folder = folder
         self._servers: list[subprocess.Popen[bytes]] = []
         mark = f"td{secrets.token_hex(3)}"
         self.engine = ContainerHost(f"{mark}engine", NEAR.format(1), NEAR6.format(1), folder)
@@ -216,6 +219,19 @@ class Hosts:
         for host in (self.engine, self.client, self.far):
             delete(host.netns)
         self.engine.close()
+
+
+@contextlib.contextmanager
+def open_hosts() -> Iterator[Hosts]:
+    """Hosts in a folder of their own; at the end they have no containers, nor processes of these."""
+    with tempfile.TemporaryDirectory(prefix="td-", dir="/tmp") as folder:
+        made = Hosts(folder)
+        try:
+            yield made
+            made.engine.remove_all()
+            assert made.engine.processes() == []
+        finally:
+            made.close()
 
 
 def _cable(one: Host, name: str, other: Host, network: str, network6: str) -> None:
