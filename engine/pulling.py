@@ -123,12 +123,13 @@ class Pulling:
         descriptors = found["layers"]
         before, config = self._meant(reference), found["config"].encode()
         if before != digests.sha256(config):
-            for descriptor in descriptors[: self._intake.here(config)]:
-                progress(LayerProgress(layer=descriptor["digest"], phase="present", done=0))
+            here = self._intake.here(config)
+            # told for all before the first sets out, so that they are known in the manifest's order
+            for number, descriptor in enumerate(descriptors):
+                phase = "present" if number < here else "waiting"
+                progress(LayerProgress(layer=descriptor["digest"], phase=phase, done=0))
 
         def fetched(number: int, diff_id: str, tree: str) -> Coroutine[Any, Any, dict[str, Any]]:
-            # told for all of them before the first begins, so that they are known in the manifest's order
-            progress(LayerProgress(layer=descriptors[number]["digest"], phase="waiting", done=0))
             return self._fetched(session, descriptors[number], diff_id, tree, progress)
 
         image_id = await self._intake.take(
