@@ -136,7 +136,7 @@ class Pulling:
             config,
             found["manifest"].encode(),
             () if reference.digest else (reference.familiar,),
-            Layers(len(descriptors), fetched),
+            Layers([int(descriptor["size"]) for descriptor in descriptors], fetched),
             folder,
             msgspec.structs.replace(reference, tag="", digest=found["digest"]),
         )
@@ -187,13 +187,18 @@ async def asked(  # noqa: PLR0913 - whom, what, as whom, and who hears of it
     known: Credentials | None = None,
     progress: Progress = ignore_progress,
     push: bool = False,
+    insecure: bool = False,
 ) -> dict[str, Any]:
     """What the first host that has an answer says to ``call``: mirrors, then the registry itself.
 
-    Each is asked over TLS, and without where that is allowed. ``known`` is who asks, else what is kept.
+    Each is asked over TLS, and without where that is allowed: by the settings, or ``insecure``. ``known`` is
+    who asks, else what is kept.
     """
     environ = os.environ
-    for endpoint in settings.endpoints(domain, settings.read_settings(environ), push=push or not repository):
+    told = settings.read_settings(environ)
+    if insecure:
+        told = settings.with_insecure(told, domain)
+    for endpoint in settings.endpoints(domain, told, push=push or not repository):
         # A mirror is told its own secrets, never those of the registry that it stands for.
         host = endpoint.host if endpoint.mirror else domain
         who = known if known and not endpoint.mirror else await _credentials(host, repository, environ)

@@ -1,9 +1,9 @@
-"""Owns the verbs on registries themselves: login, logout; refuses to show a secret anywhere."""
+"""Owns the verbs on registries themselves: login, logout, looking; refuses to show a secret anywhere."""
 
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -38,6 +38,18 @@ class Registries:
     async def logout(self, server: str) -> bool:
         """Forget who one is at ``server``; False if that was not known."""
         return credentials.forget(to_domain(server), os.environ)
+
+    async def manifest(self, name: str, *, verbose: bool = False, insecure: bool = False) -> Any:
+        """What a registry has under the name, in the shape of ``docker manifest inspect``."""
+        from engine import remote
+
+        return await remote.manifests(self._work, name, verbose=verbose, insecure=insecure)
+
+    async def inspect(self, name: str, platform: str | None = None) -> dict[str, Any]:
+        """The image that a registry has under the name, as ``image inspect`` shows one; nothing is kept."""
+        from engine import remote
+
+        return await remote.image(self._work, name, platform)
 
     async def username(self, server: str) -> str:
         """By what name one is known at ``server``; "" if by none."""

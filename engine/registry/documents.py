@@ -69,19 +69,19 @@ def find_image(arguments: dict[str, Any], _fds: list[int]) -> dict[str, Any]:
     try:
         if client.session.challenge is None:
             client.ping()
-        top, content, media_type = _document(client, request.wanted, request.shown)
+        top, content, media_type = document(client, request.wanted, request.shown)
         for _ in range(_NESTED):
             if not is_index(media_type):
                 break
             chosen = _chosen(content, request)
-            _, content, media_type = _document(client, digests.check(chosen.digest), request.shown)
+            _, content, media_type = document(client, digests.check(chosen.digest), request.shown)
         manifest = _image_manifest(content, media_type, request.shown)
-        config = _blob(client, manifest.config)
+        config = read_config(client, manifest.config)
         return {
             "session": msgspec.to_builtins(client.session),
             "digest": top,
-            "manifest": _text(content, request.shown),
-            "config": _text(config, request.shown),
+            "manifest": to_text(content, request.shown),
+            "config": to_text(config, request.shown),
             "layers": msgspec.to_builtins(manifest.layers),
         }
     finally:
@@ -119,7 +119,7 @@ class _Tags(msgspec.Struct):
     tags: tuple[str, ...] | None = None
 
 
-def _document(client: Client, wanted: str, shown: str) -> tuple[str, bytes, str]:
+def document(client: Client, wanted: str, shown: str) -> tuple[str, bytes, str]:
     """(digest, bytes, media type) of a manifest or an index, verified if ``wanted`` is a digest."""
     if ":" in wanted:
         digests.check(wanted)
@@ -200,7 +200,8 @@ def _image_manifest(content: bytes, media_type: str, shown: str) -> Manifest:
     return manifest
 
 
-def _text(content: bytes, shown: str) -> str:
+def to_text(content: bytes, shown: str) -> str:
+    """A document as text; RegistryError if it is none, since its digest could not be kept."""
     try:
         return content.decode()
     except UnicodeDecodeError as error:
@@ -225,7 +226,8 @@ def _chosen(content: bytes, request: Request) -> Descriptor:
     return next(exact, next((one for one in fitting if one.platform is not None), fitting[0]))
 
 
-def _blob(client: Client, descriptor: Descriptor) -> bytes:
+def read_config(client: Client, descriptor: Descriptor) -> bytes:
+    """The config of an image, verified; RegistryError if that is not to be had."""
     if descriptor.size > _CONFIG_LIMIT:
         reason = f"the image's config is to be {descriptor.size} bytes; {_CONFIG_LIMIT} are taken at most"
         raise RegistryError(reason, code="TOOLARGE", temporary=False)

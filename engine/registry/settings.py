@@ -55,6 +55,12 @@ def read_settings(environ: Mapping[str, str]) -> dict[str, RegistrySettings]:
     return found
 
 
+def with_insecure(settings: Mapping[str, RegistrySettings], domain: str) -> dict[str, RegistrySettings]:
+    """``settings``, with ``domain`` taken without TLS, or with any certificate."""
+    own = settings.get(domain, RegistrySettings())
+    return {**settings, domain: msgspec.structs.replace(own, insecure=True)}
+
+
 def endpoints(domain: str, settings: Mapping[str, RegistrySettings], *, push: bool) -> tuple[Endpoint, ...]:
     """Whom to ask for an image of ``domain``: its mirrors, then itself; a push goes to itself alone."""
     own = settings.get(domain, RegistrySettings())

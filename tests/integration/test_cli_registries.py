@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import base64
+import json
+
 import pytest
 
-from tests.support.registry import Registry
+from tests.support.registry import INDEX, Registry
 from tests.support.tars import member
 
 pytestmark = pytest.mark.root
@@ -77,6 +80,61 @@ def test_an_image_by_its_digest_is_listed_run_and_removed_by_it(tuidock, registr
     assert [row.split()[:3] for row in rows] == [[box, "<none>", registry.digest]]
     assert tuidock.ok("create", name)
     assert tuidock.ok("rmi", "-f", name).splitlines()[0] == f"Untagged: {name}"
+
+
+def test_a_manifest_is_shown_as_it_is(tuidock, registry, box):
+    _, content = registry.manifests["team/box", "latest"]
+    shown = tuidock.ok("manifest", "inspect", box)
+    assert (json.loads(shown), shown.splitlines()[1]) == (json.loads(content), '\t"schemaVersion": 2,')
+
+
+def test_a_manifest_comes_with_its_platform_where_that_is_asked(tuidock, registry, box):
+    media_type, content = registry.manifests["team/box", "latest"]
+    assert json.loads(tuidock.ok("manifest", "inspect", "-v", box)) == {
+        "Ref": f"{box}:latest",
+        "Descriptor": {
+            "mediaType": media_type,
+            "digest": registry.digest,
+            "size": len(content),
+            "platform": {"os": "linux", "architecture": "amd64"},
+        },
+        "Raw": base64.b64encode(content).decode(),
+        "OCIManifest": json.loads(content),
+    }
+
+
+def test_each_manifest_of_an_index_is_shown(tuidock, registry, box):
+    described = registry.put_image("team/box", "arm", TWO, architecture="arm64")
+    entry = {**described, "platform": {"os": "linux", "architecture": "arm64"}}
+    index = {"schemaVersion": 2, "mediaType": INDEX, "manifests": [entry]}
+    registry.put_manifest("team/box", "all", INDEX, index)
+    assert json.loads(tuidock.ok("manifest", "inspect", f"{box}:all")) == index
+    (shown,) = json.loads(tuidock.ok("manifest", "inspect", "-v", f"{box}:all"))
+    assert (shown["Ref"], shown["Descriptor"]) == (f"{box}:all@{described['digest']}", entry)
+
+
+def test_a_manifest_that_is_not_there_is_named(tuidock, box):
+    run = tuidock("manifest", "inspect", f"{box}:none")
+    assert (run.returncode, run.stderr.splitlines()[0]) == (1, f"tuidock: no such manifest: {box}:none")
+
+
+def test_an_image_is_inspected_where_it_is(tuidock, registry, box):
+    (remote,) = json.loads(tuidock.ok("image", "inspect", "--remote", box))
+    assert tuidock("image", "inspect", box).returncode == 1
+    tuidock.ok("pull", box)
+    (here,) = json.loads(tuidock.ok("image", "inspect", box))
+    assert remote.pop("Manifest") == json.loads(registry.manifests["team/box", "latest"][1])
+    assert remote.pop("Size") == sum(layer["size"] for layer in _layers(registry))
+    assert remote == {key: here[key] for key in remote}
+
+
+def _layers(registry):
+    return json.loads(registry.manifests["team/box", "latest"][1])["layers"]
+
+
+def test_a_platform_is_of_an_image_elsewhere(tuidock, box):
+    run = tuidock("image", "inspect", "--platform", "linux/arm64", box)
+    assert "--platform needs --remote" in run.stderr
 
 
 def test_create_pulls_what_is_missing_and_says_so(tuidock, registry, box):

@@ -81,13 +81,30 @@ def _check_any(invocation: Invocation) -> None:
     check_format(invocation)
 
 
-async def _show(engine: Engine, invocation: Invocation, kinds: tuple[str, ...]) -> int:
+async def _inspect_image(engine: Engine, invocation: Invocation) -> int:
+    if not invocation.switch("remote"):
+        return await _show(engine, invocation, ("image",))
+    platform = invocation.filled("platform")
+    return await _show(engine, invocation, lambda name: engine.registries.inspect(name, platform))
+
+
+def _check_image(invocation: Invocation) -> None:
+    if invocation.text("platform") and not invocation.switch("remote"):
+        raise CannotStart("--platform needs --remote: an image that is here is of one platform")
+    check_format(invocation)
+
+
+async def _show(
+    engine: Engine,
+    invocation: Invocation,
+    of: tuple[str, ...] | Callable[[str], Awaitable[dict[str, Any]]],
+) -> int:
     documents: list[dict[str, Any]] = []
     sized = bool(invocation.values.get("size"))
     failures: list[EngineError] = []
     for name in invocation.arguments:
         try:
-            found = await _find(engine, name, kinds)
+            found = await (_find(engine, name, of) if isinstance(of, tuple) else of(name))
             documents.append(await _sized(engine, found) if sized else found)
         except EngineError as error:
             failures.append(error)
@@ -159,7 +176,18 @@ def _typed(value: Any, field: str = "") -> Any:
 
 
 CONTAINER = _inspect("container", "CONTAINER")
-IMAGE = _inspect("image", "IMAGE")
+IMAGE = Command(
+    usage="[OPTIONS] IMAGE [IMAGE...]",
+    run=_inspect_image,
+    flags=(
+        _FORMAT,
+        text("platform", "With --remote: of which platform the image is to be (os[/arch[/variant]])"),
+        switch("remote", "What a registry has under the name, without pulling it"),
+    ),
+    fewest=1,
+    most=None,
+    check=_check_image,
+)
 NETWORK = _inspect("network", "NETWORK")
 VOLUME = _inspect("volume", "VOLUME")
 ANY = Command(

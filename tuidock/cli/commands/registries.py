@@ -1,7 +1,8 @@
-"""Owns the verbs that speak to registries: pull, push, login, logout."""
+"""Owns the verbs that speak to registries: pull, push, login, logout, manifest inspect."""
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from typing import TYPE_CHECKING
@@ -119,6 +120,14 @@ async def _logout(engine: Engine, invocation: Invocation) -> int:
     return 0
 
 
+async def _manifest(engine: Engine, invocation: Invocation) -> int:
+    found = await engine.registries.manifest(
+        invocation.arguments[0], verbose=invocation.switch("verbose"), insecure=invocation.switch("insecure")
+    )
+    output.line(json.dumps(found, indent="\t", ensure_ascii=False))
+    return 0
+
+
 PULL = Command(
     usage="[OPTIONS] NAME[:TAG|@DIGEST]",
     run=_pull,
@@ -154,6 +163,16 @@ LOGIN = Command(
         switch("password-stdin", "Take the password from stdin"),
         text("username", "Username", "u"),
     ),
+    most=1,
+)
+MANIFEST = Command(
+    usage="[OPTIONS] MANIFEST",
+    run=_manifest,
+    flags=(
+        switch("insecure", "Allow communication with an insecure registry"),
+        switch("verbose", "Output additional info including layers and platform", "v"),
+    ),
+    fewest=1,
     most=1,
 )
 LOGOUT = Command(usage="[SERVER]", run=_logout, most=1)
