@@ -17,6 +17,7 @@ from engine.paths import Paths
 from engine.shim.lock import lock_holder
 from tests.support import storm
 from tests.support.island import Island, new_host
+from tests.support.netlab import delete
 from tests.support.network_truth import read_running, rows, untruths
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def roots(short_folder: str) -> Iterator[tuple[Island, Island]]:
     for island in made:
         if ids := island("ps", "-aq").stdout.split():
             island("rm", "-f", *ids)
-    subprocess.run(["ip", "netns", "del", host.netns], check=False)
+    delete(host.netns)
     host.close()
 
 

@@ -21,6 +21,7 @@ from engine.paths import Paths
 from tests.support import storm
 from tests.support.island import Island, new_host
 from tests.support.leftovers import leftovers
+from tests.support.netlab import delete
 from tests.support.network_truth import rows, untruths
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def island(short_folder: str) -> Iterator[Island]:
     yield made
     for identifier in made("ps", "-aq").stdout.split():
         made("rm", "-f", identifier)
-    subprocess.run(["ip", "netns", "del", host.netns], check=False)
+    delete(host.netns)
     host.close()
 
 

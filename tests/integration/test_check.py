@@ -16,6 +16,7 @@ import pytest
 from engine.paths import Paths
 from engine.shim.lock import lock_holder
 from tests.support.island import Island, new_host
+from tests.support.netlab import delete
 from tests.support.network_truth import untruths
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Island]:
     yield island
     for identifier in island("ps", "-aq").stdout.split():
         island("rm", "-f", identifier)
-    subprocess.run(["ip", "netns", "del", made.netns], check=False)
+    delete(made.netns)
     made.close()
     subprocess.run(["rm", "-r", island.paths.run], check=False)
 
