@@ -74,8 +74,7 @@ def unpack(raw: Stream, target: str, subject: str, *, whiteouts: bool) -> dict[s
     decompressed = Decompressed(cast("Any", outer), subject)
     packed = decompressed.compression != NONE
     plain = Hashed(decompressed) if packed else raw
-    stream = io.BufferedReader(cast("io.RawIOBase", plain), _CHUNK) if packed else outer
-    reader = TarReader(cast("Any", stream), subject)
+    reader = TarReader(cast("io.RawIOBase", plain) if packed else outer, subject)
     with storage_errors(target):
         tree = Tree(target, subject, whiteouts=whiteouts)
         try:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _OPEN_FOLDERS = 128
+_PASSED_OVER = frozenset({b"", b"."})
 _LATEST = (1 << 63) - 1
 _ARCHIVE_FAULTS = {errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR, errno.EMLINK, errno.EOVERFLOW}
 Names = tuple[bytes, ...]
@@ -111,10 +112,10 @@ class Tree:
         if entry.type == "1":
             self._link(folder, names, entry)
             return
-        self._clear(folder, names)
         if entry.type == "0":
-            self._write(folder, name, entry, reader)
+            self._write(folder, names, entry, reader)
             return
+        self._clear(folder, names)
         if entry.type == "2":
             if not entry.link:
                 self._refuse(entry.name, "a symbolic link to nothing")
@@ -129,8 +130,12 @@ class Tree:
         mtime = _possible(entry.mtime)
         os.utime(name, ns=(mtime, mtime), dir_fd=folder, follow_symlinks=False)
 
-    def _write(self, folder: int, name: bytes, entry: Entry, reader: TarReader) -> None:
-        descriptor = os.open(name, _NEW_FILE, 0o600, dir_fd=folder)
+    def _write(self, folder: int, names: Names, entry: Entry, reader: TarReader) -> None:
+        try:
+            descriptor = os.open(names[-1], _NEW_FILE, 0o600, dir_fd=folder)
+        except FileExistsError:
+            self._clear(folder, names)
+            descriptor = os.open(names[-1], _NEW_FILE, 0o600, dir_fd=self._open(names[:-1]))
         try:
             reader.copy_to(descriptor, entry)
             self._set_attributes(descriptor, entry)
@@ -254,7 +259,10 @@ class Tree:
 
     # -- names -----------------------------------------------------------------------------------
     def _names(self, name: bytes) -> Names:
-        names = tuple(part for part in name.split(b"/") if part not in {b"", b"."})
+        parts = name.split(b"/")
+        if not _PASSED_OVER.isdisjoint(parts):
+            parts = [part for part in parts if part not in _PASSED_OVER]
+        names = tuple(parts)
         if b".." in names:
             self._refuse(name, "it leads out of the tree by ..")
         if not name:

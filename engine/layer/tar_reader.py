@@ -17,6 +17,7 @@ import msgspec
 
 from engine.errors import InvalidArchive
 from engine.layer.tar_pax import PaxRecords, parse_pax
+from engine.layer.window import Window
 
 if TYPE_CHECKING:
     import io
@@ -31,6 +32,7 @@ _SIGNED_SUM = struct.Struct("148b8x356b")
 _SPACES = 8 * 32
 _ZEROS = bytes(BLOCK)
 _HEADER_ONLY = frozenset(b"123456")
+_ENDS = (b"\0", b" ")
 _REGULAR = frozenset(b"\x0007")
 _MAX_NAME = 4096
 
@@ -58,8 +60,8 @@ class Entry(msgspec.Struct, kw_only=True):
 class TarReader:
     """The entries of ``stream``; ``ended`` says whether the end marks were seen."""
 
-    def __init__(self, stream: io.BufferedReader, subject: str) -> None:
-        self._stream = stream
+    def __init__(self, stream: io.RawIOBase | io.BufferedIOBase, subject: str) -> None:
+        self._stream = Window(stream)
         self._subject = subject
         self._remaining = 0
         self._padding = 0
@@ -105,7 +107,7 @@ class TarReader:
         """Pass over what is left of the current entry."""
         left = self._remaining + self._padding
         while left:
-            piece = self._stream.read(min(left, _CHUNK))
+            piece = self._stream.view(left)
             if not piece:
                 self._truncated()
             left -= len(piece)
@@ -113,18 +115,18 @@ class TarReader:
 
     def drain(self) -> None:
         """Read on to the end of the stream, which digests cover."""
-        while self._stream.read(_CHUNK):
+        while self._stream.view(_CHUNK):
             pass
 
     # -- blocks ----------------------------------------------------------------------------------
     def _header(self) -> bytes | None:
-        header = self._stream.read(BLOCK)
+        header = self._stream.take(BLOCK)
         if not header:
             return None
         if len(header) < BLOCK:
             self._truncated()
         if header == _ZEROS:
-            following = self._stream.read(BLOCK)
+            following = self._stream.take(BLOCK)
             if following.strip(b"\0"):
                 self._fail("data follows a zero block: damaged, or several archives in one")
             self.ended = True
@@ -144,7 +146,7 @@ class TarReader:
         return self._take(size + -size % BLOCK)[:size]
 
     def _take(self, size: int) -> bytes:
-        content = self._stream.read(size)
+        content = self._stream.take(size)
         if len(content) < size:
             self._truncated()
         return content
@@ -152,13 +154,12 @@ class TarReader:
     def _copy(self, descriptor: int, length: int) -> None:
         self._remaining -= length
         while length:
-            piece = self._stream.read(min(length, _CHUNK))
+            piece = self._stream.view(length)
             if not piece:
                 self._truncated()
             length -= len(piece)
-            view = memoryview(piece)
-            while view:
-                view = view[os.write(descriptor, view) :]
+            while piece:
+                piece = piece[os.write(descriptor, piece) :]
 
     # -- entries ---------------------------------------------------------------------------------
     def _entry(self, header: bytes, pax: PaxRecords, long_name: bytes, long_link: bytes) -> Entry | None:
@@ -183,7 +184,9 @@ class TarReader:
             mtime=self._mtime(pax, header),
             link=pax.get("linkpath") or long_link or header[157:257].split(b"\0", 1)[0],
             device=(0, 0),
-            xattrs={key[13:]: value for key, value in pax.items() if key.startswith("SCHILY.xattr.")},
+            xattrs={key[13:]: value for key, value in pax.items() if key.startswith("SCHILY.xattr.")}
+            if pax
+            else {},
         )
         if flag in b"34":
             entry.device = (self._number(header[329:337], "major"), self._number(header[337:345], "minor"))
@@ -290,6 +293,11 @@ def _name(header: bytes) -> bytes:
 
 def _octal(field: bytes) -> int | None:
     """A header's number: octal digits, or base-256 when the first bit is set; None if neither."""
+    if field[-1:] in _ENDS:
+        try:
+            return int(field[:-1], 8)  # as nearly all are
+        except ValueError:
+            pass
     if field[0] & 0x80:
         value = int.from_bytes(field, "big") & ((1 << (len(field) * 8 - 1)) - 1)
         return value - (1 << (len(field) * 8 - 1)) if field[0] & 0x40 else value

@@ -43,13 +43,13 @@ class Work(Protocol):
 
 
 class Layers(NamedTuple):
-    """The layers of an image that comes in.
+    """The layers of an image that comes in; ``sizes`` are the bytes of each, as it comes.
 
     ``unpack(number, diff_id, tree)`` gives the result of ``engine.layer.extract.extract``, with ``tree`` and
     ``path``, where its bytes lie (None: in the store already).
     """
 
-    size: int
+    sizes: Sequence[int]
     unpack: Callable[[int, str, str], Coroutine[Any, Any, dict[str, Any]]]
 
 
@@ -76,7 +76,7 @@ class Intake:
             read_file(found["config"]),
             read_file(found["manifest"]) if found["manifest"] else None,
             found["names"],
-            Layers(len(staged), unpack),
+            Layers([os.path.getsize(layer["path"]) for layer in staged], unpack),
             folder,
         )
 
@@ -95,16 +95,19 @@ class Intake:
         parallel in the new folder ``folder``; those that are there are kept.
         """
         diff_ids = decode_config(raw).rootfs.diff_ids
-        if len(diff_ids) != layers.size:
-            reason = f"its config names {len(diff_ids)} layers, it comes with {layers.size}"
+        if len(diff_ids) != len(layers.sizes):
+            reason = f"its config names {len(diff_ids)} layers, it comes with {len(layers.sizes)}"
             raise InvalidArchive(", ".join(names) or "image", reason)
         chain_ids = digests.chain_ids(map(digests.check, diff_ids))
         first = self._here(chain_ids)
         make_folder(folder)
+        missing = range(first, len(diff_ids))
+        # The largest first: what begins last should not be what takes longest.
+        order = sorted(missing, key=lambda number: -layers.sizes[number])
         unpacked = await together(
-            layers.unpack(number, diff_ids[number], f"{folder}/{number}")
-            for number in range(first, len(diff_ids))
+            layers.unpack(number, diff_ids[number], f"{folder}/{number}") for number in order
         )
+        unpacked = [layer for _, layer in sorted(zip(order, unpacked, strict=True), key=lambda one: one[0])]
         await self._settle(unpacked, chain_ids, first)
         self._register(unpacked, diff_ids, chain_ids, first)
         kept = None if manifest is None else self._records.blobs.put(manifest)
