@@ -65,11 +65,12 @@ def _run(folder: str, peers: list[Peer], cases: list[Case]) -> int:
     results: list[tuple[Case, list[Samples]]] = []
     failed = False
     names: dict[str, str] = {}
-    for apart in (False, True):
-        wanted = [case for case in cases if case.apart is apart]
-        if not wanted:
-            continue
-        opened = open_peers(f"{folder}/{'apart' if apart else 'together'}", apart=apart)
+    if any(case.memory for case in cases):
+        os.makedirs(f"{folder}/memory")
+        subprocess.run(["mount", "-t", "tmpfs", "bench", f"{folder}/memory"], check=True)
+    for place, wanted in _by_place(cases).items():
+        apart = place == "apart"
+        opened = open_peers(f"{folder}/{place}", apart=apart)
         peers += opened
         if not names:
             names = versions(opened)
@@ -83,6 +84,15 @@ def _run(folder: str, peers: list[Peer], cases: list[Case]) -> int:
             results.append((case, samples))
     print(f"\nwritten to {os.path.relpath(write_results(_RESULTS, names, results))}")
     return int(failed)
+
+
+def _by_place(cases: list[Case]) -> dict[str, list[Case]]:
+    """The cases by the folder that the peers' stores are in."""
+    places: dict[str, list[Case]] = {}
+    for case in cases:
+        place = "apart" if case.apart else "memory" if case.memory else "together"
+        places.setdefault(place, []).append(case)
+    return places
 
 
 def _unmount(folder: str) -> None:

@@ -11,6 +11,7 @@ from bench.measure import Case
 from bench.memory import IdleContainers
 from bench.network import network_cases
 from bench.peers import IMAGE
+from bench.registry import registry_cases
 from bench.terminal import first_paint
 from bench.warm import WarmEngine
 from tests.support.netlab_servers import add_program
@@ -34,7 +35,9 @@ def import_image(peers: list[Peer], folder: str, programs: Mapping[str, str]) ->
 
     ``programs`` are more of the machine's, by the name that they get.
     """
-    tree = make_busybox_tree(f"{folder}/rootfs-{len(programs)}")
+    tree = f"{folder}/rootfs-{len(programs)}"
+    if not os.path.exists(tree):
+        make_busybox_tree(tree)
     for name, source in programs.items():
         add_program(tree, source, name)
     archive = f"{tree}.tar"
@@ -61,6 +64,7 @@ def groups(folder: str) -> dict[str, list[Case]]:
         "ps": [_list_case()],
         "build": _build_cases(folder),
         "network": network_cases(),
+        "registry": registry_cases(folder),
         "tui": [Case("tui", "TUI: start to first full paint", 10, timer=first_paint, only="tuidock")],
     }
 

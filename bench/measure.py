@@ -22,7 +22,8 @@ class Case:
     """One thing that is measured: ``command`` gives the arguments, the rest happens outside of the clock.
 
     ``timer`` measures something that is not the run of a command; it returns seconds, or with another
-    ``unit`` than ms a number of that. ``apart`` gives every peer a host of its own (``bench.hosts``).
+    ``unit`` than ms a number of that. ``apart`` gives every peer a host of its own
+    (``tests.support.netlab_hosts``), ``memory`` a store in memory.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Case:
     only: str = ""
     unit: str = "ms"
     apart: bool = False
+    memory: bool = False
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from typing import TYPE_CHECKING
 
@@ -49,6 +50,16 @@ def _processes(name: str) -> list[int]:
         except OSError:
             continue
     return found
+
+
+def process_memory(mark: bytes) -> int:
+    """Proportional set size in bytes of all processes that have ``mark`` in their environment."""
+    total = 0
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        with contextlib.suppress(OSError, StopIteration), open(f"/proc/{pid}/environ", "rb") as file:
+            if mark in file.read().split(b"\0"):
+                total += _pss(int(pid))
+    return total
 
 
 def _pss(pid: int) -> int:
