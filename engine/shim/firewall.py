@@ -128,10 +128,10 @@ class Firewall:
         loop, events = self._loop, self._events
         if loop is None:
             return
-        if events is not None:
-            _drain(events)
-            loop.watch(events.fileno(), _IN, self._on_change)
         try:
+            if events is not None:
+                _drain(events)
+                loop.watch(events.fileno(), _IN, self._on_change)
             _make(self._wanted.get("tables", ()))
             bridges = [table for tables in _tables(self._wanted) for table in tables]
             if _make(bridges):
