@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from engine.records import CacheUsage, ContainerUsage, DiskUsage, ImageUsage, VolumeUsage
+from engine.store import downloads
 from engine.store.build_records import BuildRecords
 from engine.store.image_records import ImageRecords
 from engine.store.usage import LayerUsage
@@ -50,12 +51,16 @@ class Disk:
             for chain_id in layers.image_layers.get(image.id, ())
         )
         kept |= layers.of_containers | layers.of_cache
+        parts, spare_parts = downloads.sizes(self._paths)
         spare = [image for image in images if image.id not in used]
         return DiskUsage(
             images=tuple(_image_usage(layers, image, images) for image in images),
-            images_size=layers.taken(layers.of_images) + layers.documents(_joined(documents.values())),
+            images_size=layers.taken(layers.of_images)
+            + layers.documents(_joined(documents.values()))
+            + parts,
             images_reclaimable=layers.taken(layers.of_images - kept)
-            + layers.documents(_joined(documents[image.id] for image in spare)),
+            + layers.documents(_joined(documents[image.id] for image in spare))
+            + spare_parts,
             containers=tuple(
                 ContainerUsage(container=container, size=size)
                 for container, size in zip(containers, sizes, strict=False)

@@ -22,6 +22,7 @@ from engine.oci.instant import to_rfc3339
 from engine.records import Pruned, RemovedImage
 from engine.shim.lock import lock_holder
 from engine.store import image_filter
+from engine.store.downloads import KEPT_SECONDS
 from engine.store.garbage import collected
 from engine.store.image_document import to_history, to_inspect
 from engine.store.image_records import ImageRecords
@@ -134,15 +135,17 @@ class Images:
             self._tell_removed(image.id, removed)
             gone += tuple(f"untagged: {name}" for name in removed.untagged)
             gone += tuple(f"deleted: {image_id}" for image_id in removed.deleted)
-        layers, freed = await self.collect()
+        # What came of layers is of no image; a filter chooses among images, not among those.
+        layers, freed = await self.collect(KEPT_SECONDS if options.filters else 0)
         return Pruned(removed=(*gone, *(f"deleted: {layer}" for layer in layers)), reclaimed=freed)
 
-    async def collect(self) -> tuple[tuple[str, ...], int]:
+    async def collect(self, kept_seconds: float = KEPT_SECONDS) -> tuple[tuple[str, ...], int]:
         """Remove what nothing refers to and what dead owners left; (chain ids, bytes of content freed).
 
-        While somebody builds or loads, layers and blobs are left to the next collection.
+        Parts of layers stay ``kept_seconds`` for a pull to go on with. While somebody builds or loads, layers
+        and blobs are left to the next collection.
         """
-        with collected(self._paths, self._database) as garbage:
+        with collected(self._paths, self._database, kept_seconds=kept_seconds) as garbage:
             freed = await self._remove_trees(*garbage.folders) if garbage.folders else 0
             return garbage.layers, freed
 

@@ -59,9 +59,13 @@ class Paths(msgspec.Struct, frozen=True):
         """Half-made things, on the same file system as what they are renamed to; swept at open."""
         return f"{self.root}/staging"
 
+    @property
+    def downloads(self) -> str:
+        return f"{self.root}/downloads"
+
     def download(self, digest: str) -> str:
         """What has come of a registry's blob so far; it outlives who fetched it, so that the next goes on."""
-        return f"{self.root}/downloads/{digest.removeprefix('sha256:')}"
+        return f"{self.downloads}/{digest.removeprefix('sha256:')}"
 
     @property
     def store_lock(self) -> str:

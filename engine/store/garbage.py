@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from engine.records import Record
+from engine.store import downloads
 from engine.store.locks import collecting, lock_staging, staging, store_failure
 
 if TYPE_CHECKING:
@@ -40,12 +41,16 @@ class Garbage(Record, frozen=True, kw_only=True):
 
 
 @contextmanager
-def collected(paths: Paths, database: Database) -> Iterator[Garbage]:
+def collected(
+    paths: Paths, database: Database, *, kept_seconds: float = downloads.KEPT_SECONDS
+) -> Iterator[Garbage]:
     """Move garbage out of the store; what cannot be taken now, because somebody makes things, stays.
 
-    Staging folders of dead owners are garbage too; all folders stay locked for the length of the block.
+    Staging folders of dead owners are garbage too, and parts of layers that nobody went on to fetch for
+    ``kept_seconds``; all folders stay locked for the length of the block.
     """
     with staging(paths) as trash:
+        downloads.move_out(paths, trash, kept_seconds=kept_seconds)
         with collecting(paths) as alone:
             layers = _forget_layers(database) if alone else ()
             if alone:
