@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import signal
 import socket
 import sys
 import time
@@ -28,6 +29,7 @@ from engine.paths import Paths
 from engine.runtime.attachment import AttachmentRequest
 from engine.shim import netlink_send
 from engine.shim.firewall import Firewall
+from engine.shim.lock import lock_holder
 from engine.shim.wire import NETNS_FD
 from engine.store.database import Database
 from engine.store.journal import Journal
@@ -112,6 +114,12 @@ async def _engine(root: str, verb: str) -> Any:
             await engine.containers.restart("web", 0)
         elif verb == "remove":
             return await engine.containers.remove("web", RemoveContainerOptions(force=True))
+        elif verb == "repair":
+            return await engine.check(repair=True)
+        elif verb == "kill supervisor":
+            pid = lock_holder(engine.paths.container_lock((await engine.containers.get("web")).id))
+            assert pid
+            os.kill(pid, signal.SIGKILL)
         return await engine.containers.get("web")
 
 
