@@ -61,7 +61,7 @@ class _StagedMembers:
         links: dict[str, str] = {}
         plain = decompressed(raw, self._subject)
         try:
-            with tarfile.open(fileobj=plain, mode="r|") as archive:
+            with tarfile.open(fileobj=plain, mode="r|", bufsize=_CHUNK) as archive:
                 for member in archive:
                     name = os.path.normpath(member.name)
                     if member.isreg():
@@ -93,11 +93,12 @@ class _StagedMembers:
             return
         path = f"{self._staging}/{len(self.paths)}"
         hasher = hashlib.sha256()
+        named = _BLOB.match(name)
         with open(path, "wb", buffering=0) as out:
             while chunk := content.read(_CHUNK):
-                hasher.update(chunk)
+                if named:  # else nobody asks for it
+                    hasher.update(chunk)
                 out.write(chunk)
-        named = _BLOB.match(name)
         if named and named[1] != hasher.hexdigest():
             raise InvalidArchive(self._subject, f"{name} does not have the digest that its name says")
         self.paths[name] = path

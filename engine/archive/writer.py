@@ -53,7 +53,9 @@ def write_archive(arguments: dict[str, Any], fds: list[int]) -> None:
     with storage_errors("archive"), written(fds[0]) as out:
         plain = arguments["compression"] == NONE
         stream = out if plain else compressed(out, arguments["compression"])
-        with tarfile.open(fileobj=stream, mode="w|", format=tarfile.PAX_FORMAT) as archive:
+        with tarfile.open(
+            fileobj=stream, mode="w|", bufsize=_CHUNK, copybufsize=_CHUNK, format=tarfile.PAX_FORMAT
+        ) as archive:
             writer = _ArchiveWriter(archive, arguments["staging"], docker=arguments["format"] == "docker")
             for image in arguments["images"]:
                 writer.add_image(image)
@@ -108,7 +110,7 @@ class _ArchiveWriter:
 
     def _add_layer(self, layer: dict[str, Any]) -> Descriptor:
         blob = layer.get("blob")
-        if blob and not self._docker:
+        if blob and (not self._docker or layer["digest"] == layer["diff_id"]):
             return self._add_file(blob, layer["digest"], layer["media_type"])
         if layer["diff_id"] in self._written:
             return self._written[layer["diff_id"]]
