@@ -8,6 +8,7 @@ import tempfile
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 from engine.options import BootstrapOptions, ContainerFilter, EventFilter, RemoveContainerOptions
 from engine.paths import Paths
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
 
     from engine.engine import Engine
     from engine.records import Image
+
+
+settings.register_profile("untimed", deadline=None)  # a busy machine is no mistake of ours
+settings.load_profile("untimed")
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

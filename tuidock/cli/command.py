@@ -45,6 +45,10 @@ class Invocation(msgspec.Struct, frozen=True, kw_only=True):
     def many(self, name: str) -> tuple[str, ...]:
         return tuple(self.values[name])
 
+    def flat(self, name: str) -> tuple[Any, ...]:
+        """All values of a flag that may be repeated and has several each time."""
+        return tuple(one for several in self.values[name] for one in several)
+
     def value(self, name: str) -> Any:
         """Whatever the flag's converter made."""
         return self.values[name]

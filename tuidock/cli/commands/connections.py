@@ -27,17 +27,17 @@ async def _disconnect(engine: Engine, invocation: Invocation) -> int:
 def endpoint_options(invocation: Invocation) -> EndpointOptions:
     """What is wished; CannotStart with Docker's reason for an option of the driver that is no pair."""
     options: dict[str, str] = {}
-    for pair in _flat(invocation, "driver-opt"):
+    for pair in invocation.flat("driver-opt"):
         try:
             options |= written.driver_option(pair)
         except ValueError:
             raise CannotStart("invalid key/value pair format in driver options") from None
     return EndpointOptions(
         network=invocation.arguments[0],
-        aliases=_flat(invocation, "alias"),
+        aliases=invocation.flat("alias"),
         address=invocation.text("ip"),
         address6=invocation.text("ip6"),
-        link_local=_flat(invocation, "link-local-ip"),
+        link_local=invocation.flat("link-local-ip"),
         links=invocation.many("link"),
         driver_options=options,
         gateway_priority=invocation.number("gw-priority") or 0,
@@ -46,10 +46,6 @@ def endpoint_options(invocation: Invocation) -> EndpointOptions:
 
 def _check_connect(invocation: Invocation) -> None:
     endpoint_options(invocation)
-
-
-def _flat(invocation: Invocation, flag: str) -> tuple[str, ...]:
-    return tuple(one for several in invocation.value(flag) for one in several)
 
 
 CONNECT = Command(

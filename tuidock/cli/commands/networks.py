@@ -55,9 +55,9 @@ def network_options(invocation: Invocation) -> CreateNetworkOptions:
     return CreateNetworkOptions(
         name=invocation.arguments[0],
         driver=invocation.text("driver"),
-        subnets=_flat(invocation, "subnet"),
-        gateways=_flat(invocation, "gateway"),
-        ip_ranges=_flat(invocation, "ip-range"),
+        subnets=invocation.flat("subnet"),
+        gateways=invocation.flat("gateway"),
+        ip_ranges=invocation.flat("ip-range"),
         auxiliary=variables.mapping((), invocation.many("aux-address")),
         ipv4=invocation.switch("ipv4"),
         ipv6=invocation.switch("ipv6"),
@@ -88,10 +88,6 @@ def _check_create(invocation: Invocation) -> None:
         ipam.check(options.subnets, options.ip_ranges, options.gateways, options.auxiliary)
     except ValueError as error:
         raise CannotStart(str(error)) from None
-
-
-def _flat(invocation: Invocation, flag: str) -> tuple[str, ...]:
-    return tuple(one for several in invocation.value(flag) for one in several)
 
 
 # -- ls -------------------------------------------------------------------------------------------
