@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from engine.network.driver_options import bridge_options
 from engine.network.firewall import watched_tables
 from engine.network.host import read_text
 from engine.network.plan import bridges, naming
 from engine.network.plan import operations as ops
 from engine.network.sending import send
-from engine.shim import nftables
+from engine.shim import arrivals, nftables
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -71,6 +72,8 @@ def unset_sysctls(network: Network) -> tuple[tuple[str, str], ...]:
         wanted.append((f"{_IPV6_INTERFACES}/{bridge}/disable_ipv6", "0" if network.subnet6 else "1"))
         if network.subnet6:  # a container is no router of ours
             wanted.append((f"{_IPV6_INTERFACES}/{bridge}/accept_ra", "0"))
+    if network.internal or not bridge_options(network.options, internal=network.internal).icc:
+        wanted.append((arrivals.tag_path(bridge), arrivals.SHUT_OFF))
     for family in (one for one in forwarded_families(network) if one in filtered):
         if family == "ip6" and read_text(SWITCHES[family]).strip() == "0":
             wanted += _kept_advertisements()

@@ -2,7 +2,8 @@
 
 Connections with half-close, and datagrams with a flow for each client; bounded buffers, and a reader that is
 slow slows its writer. One that is beyond the bound waits in the backlog. It ends when there has been nothing
-to carry for a while, and dies with its supervisor. Refuses what comes to a loopback address from elsewhere.
+to carry for a while, and dies with its supervisor. Refuses what comes to a loopback address from elsewhere,
+and what comes from networks that lead nowhere (``engine.shim.arrivals``).
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import select
 import struct
 from time import monotonic
 
-from engine.shim import linux, signals, sockets
+from engine.shim import arrivals, linux, signals, sockets
 
 TYPE_CHECKING = False  # importing typing would cost every container half a megabyte
 if TYPE_CHECKING:
@@ -151,7 +152,9 @@ class _Door:
             client, peer = self.sock.accept()
         except OSError:
             return  # it is gone already, or its namespace is out of memory: the backlog keeps the others
-        if _is_foreign(client.getsockname()[0], peer[0]):
+        if _is_foreign(client.getsockname()[0], peer[0]) or arrivals.is_shut_off(
+            arrivals.interface_of(client)
+        ):
             client.close()
             return
         client.setblocking(False)
@@ -276,8 +279,9 @@ class _Well:
                 content, notes, _, client = self.sock.recvmsg(_CHUNK, 64)
             except OSError:
                 return
-            here, note = _reply_from(notes)
-            if not _is_foreign(here, client[0]):
+            here, index, note = _reply_from(notes)
+            known = (self.sock.fileno(), client, here) in self.relay.flows
+            if known or not (_is_foreign(here, client[0]) or arrivals.is_shut_off(index)):
                 self._send(client, here, note, content)
 
     def _send(self, client: Any, here: str, note: Any, content: bytes) -> None:
@@ -340,18 +344,18 @@ class _Flow:
                 pass  # lost, as in any network
 
 
-def _reply_from(notes: list[tuple[int, int, bytes]]) -> tuple[str, list[tuple[int, int, bytes]]]:
-    """The address that a datagram came to, and the note by which its answer comes from there."""
+def _reply_from(notes: list[tuple[int, int, bytes]]) -> tuple[str, int, list[tuple[int, int, bytes]]]:
+    """Where a datagram came to (address, interface), and the note by which it is answered from there."""
     for level, kind, data in notes:
         if (level, kind) == (sockets.IPPROTO_IP, _IP_PKTINFO):
-            _, _, address = _V4_INFO.unpack(data[: _V4_INFO.size])
+            index, _, address = _V4_INFO.unpack(data[: _V4_INFO.size])
             note = _V4_INFO.pack(0, address, bytes(4))
-            return sockets.inet_ntop(sockets.AF_INET, address), [(level, kind, note)]
+            return sockets.inet_ntop(sockets.AF_INET, address), index, [(level, kind, note)]
         if (level, kind) == (sockets.IPPROTO_IPV6, _IPV6_PKTINFO):
             address, index = _V6_INFO.unpack(data[: _V6_INFO.size])
             note = _V6_INFO.pack(address, index if address.startswith(_LINK_LOCAL) else 0)
-            return sockets.inet_ntop(sockets.AF_INET6, address), [(level, kind, note)]
-    return "", []
+            return sockets.inet_ntop(sockets.AF_INET6, address), index, [(level, kind, note)]
+    return "", 0, []
 
 
 def _is_foreign(here: str, peer: str) -> bool:
