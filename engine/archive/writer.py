@@ -53,9 +53,8 @@ def write_archive(arguments: dict[str, Any], fds: list[int]) -> None:
     with storage_errors("archive"), written(fds[0]) as out:
         plain = arguments["compression"] == NONE
         stream = out if plain else compressed(out, arguments["compression"])
-        with tarfile.open(
-            fileobj=stream, mode="w|", bufsize=_CHUNK, copybufsize=_CHUNK, format=tarfile.PAX_FORMAT
-        ) as archive:
+        sizes: dict[str, Any] = {"bufsize": _CHUNK, "copybufsize": _CHUNK}  # typeshed knows the first alone
+        with tarfile.open(fileobj=stream, mode="w|", format=tarfile.PAX_FORMAT, **sizes) as archive:
             writer = _ArchiveWriter(archive, arguments["staging"], docker=arguments["format"] == "docker")
             for image in arguments["images"]:
                 writer.add_image(image)
