@@ -77,9 +77,10 @@ class TarReader:
                 payload = self._special(header)
                 if flag in b"xg":
                     records = parse_pax(payload, self._subject)
-                    self._global, pax = (
-                        (self._global | records, pax) if flag == ord("g") else (self._global, records)
-                    )
+                    if flag == ord("g"):
+                        self._keep(records)
+                    else:
+                        pax = records
                 elif flag == ord("L"):
                     long_name = payload.split(b"\0", 1)[0]
                 else:
@@ -92,6 +93,13 @@ class TarReader:
             self.skip()
         if pax or long_name or long_link:
             self._fail("ends after an extended header")
+
+    def _keep(self, records: PaxRecords) -> None:
+        """Records for all entries from here on; many headers of them have no more room than one."""
+        self._global |= records
+        held = sum(len(key) + len(value) for key, value in self._global.items())
+        if held > _SPECIAL_LIMIT:
+            self._fail(f"extended headers of {held} bytes for all entries; {_SPECIAL_LIMIT} are allowed")
 
     def copy_to(self, descriptor: int, entry: Entry) -> None:
         """Write the current entry's content to ``descriptor``, holes as holes."""

@@ -12,6 +12,7 @@ import zstandard
 
 from engine.errors import InvalidArchive
 from engine.layer.extract import decode_names, encode_names, extract
+from engine.layer.tar_pax import pax_record
 from tests.support.tars import link, member, tar
 
 if TYPE_CHECKING:
@@ -248,6 +249,11 @@ class TestDamage:
         header[148:156] = b" " * 8
         header[148:156] = b"%06o\0 " % sum(header)
         assert "extended header of 4294967296 bytes" in refused(tmp_path, bytes(header) + bytes(2048))
+
+    def test_many_extended_headers_for_all_entries_are_held_to_the_room_of_one(self, tmp_path):
+        records = [pax_record(f"comment{number}", b"x" * 300_000) for number in range(5)]
+        content = tar(*(member("g", record, type=b"g") for record in records))
+        assert "extended headers of" in refused(tmp_path, content)
 
     def test_a_damaged_extended_header_is_refused(self, tmp_path):
         content = tar(member("a", b"", pax_headers={"comment": "x" * 20}))
