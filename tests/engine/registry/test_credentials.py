@@ -114,7 +114,8 @@ def test_a_helper_gives_identity_tokens_too(environ):
 
 
 @pytest.mark.parametrize(
-    ("script", "said"), [("echo Hush", "not that of a credential helper"), ("exec sleep 30", "did not answer")]
+    ("script", "said"),
+    [("echo Hush", "not that of a credential helper"), ("exec sleep 30", "did not answer")],
 )
 def test_a_helper_that_misbehaves_is_named(environ, monkeypatch, script, said):
     monkeypatch.setattr(credentials, "_HELPER_SECONDS", 0.5)
