@@ -167,6 +167,7 @@ class Images:
         """Bring an image to its registry, under one name or all of its repository."""
         from engine.pushing import Pushing
 
+        await self.collect()
         with making(self._paths):
             async with self._staging() as folder:
                 pushing = Pushing(self._launcher.work, self._outgoing, self._records)
