@@ -91,7 +91,8 @@ class Pulling:
             "platform": msgspec.to_builtins(platform),
             "shown": reference.familiar,
         }
-        progress(Message(text=f"{reference.digest or reference.tag}: Pulling from {reference.path}"))
+        what = reference.familiar if reference.digest else reference.tag  # as Docker says it
+        progress(Message(text=f"{what}: Pulling from {reference.path}"))
         answer = await self._asked(reference, "find_image", request, progress)
         return answer["session"], answer
 

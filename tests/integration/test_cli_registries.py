@@ -75,7 +75,7 @@ def test_a_repository_that_one_may_not_see_is_said_as_docker_says_it(tuidock, re
 
 def test_an_image_by_its_digest_is_listed_run_and_removed_by_it(tuidock, registry, box):
     name = f"{box}@{registry.digest}"
-    tuidock.ok("pull", name)
+    assert tuidock("pull", name).stderr.splitlines()[0] == f"{name}: Pulling from team/box"
     _header, *rows = tuidock.ok("images", "--digests", box).splitlines()
     assert [row.split()[:3] for row in rows] == [[box, "<none>", registry.digest]]
     assert tuidock.ok("create", name)

@@ -28,7 +28,7 @@ GROUPS = (
     Group("builder", "Manage builds"),
     Group("container", "Manage containers"),
     Group("image", "Manage images"),
-    Group("job", "Manage builds, loads and prunes that run by themselves"),
+    Group("job", "Manage builds, pulls, loads and prunes that run by themselves"),
     Group("manifest", "Manage Docker image manifests and manifest lists"),
     Group("network", "Manage networks"),
     Group("system", "Manage tuidock"),
@@ -151,7 +151,10 @@ VERBS = (
     Verb(("system df",), "usage", "DF", "Show tuidock disk usage"),
     Verb(("system prune",), "prune", "SYSTEM", "Remove unused data"),
     Verb(
-        ("job ls", "job list", "jobs"), "jobs", "LIST", "List builds, loads and prunes in jobs of their own"
+        ("job ls", "job list", "jobs"),
+        "jobs",
+        "LIST",
+        "List builds, pulls, loads and prunes in jobs of their own",
     ),
     Verb(("job follow",), "jobs", "FOLLOW", "Show a job's progress from its start to its end"),
     Verb(("job cancel",), "jobs", "CANCEL", "Cancel one or more running jobs"),
