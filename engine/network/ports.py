@@ -133,7 +133,21 @@ class _Choice:
                 self._hold(address, port, protocol)
         except OSError as error:
             binding = PortBinding(container_port=0, protocol=protocol, host_ip=address, host_port=port)
+            if error.errno == errno.EADDRINUSE and self._is_chosen(binding):
+                where = f"Bind for {_text(address)}:{port} failed"
+                reason = "port is already allocated: it is asked for twice"
+                raise NetworkFailure(where, reason, remedy="publish each host port once") from error
             raise _refused(binding, error, self._holder) from error
+
+    def _is_chosen(self, binding: PortBinding) -> bool:
+        """Whether another one of this container has the port."""
+        return any(
+            (one.protocol, one.host_port) == (binding.protocol, binding.host_port)
+            and (one.host_ip == binding.host_ip or {ANY, ANY6} & {one.host_ip, binding.host_ip})
+            and (":" in one.host_ip) == (":" in binding.host_ip)
+            for bindings in self.made.values()
+            for one in bindings
+        )
 
     def _first(self, addresses: tuple[str, ...], spec: PortSpec) -> int:
         for port in range(spec.host_port, spec.host_port_end + 1):

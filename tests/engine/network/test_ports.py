@@ -156,7 +156,19 @@ def test_ipv6_taken_by_another_is_refused():
 def test_port_asked_for_twice_is_refused():
     free = first_free()
     twice = (PortSpec(container_port=1, host_port=free), PortSpec(container_port=2, host_port=free))
-    with pytest.raises(NetworkFailure, match="already allocated"):
+    with pytest.raises(
+        NetworkFailure, match=f":{free} failed: port is already allocated: it is asked for twice"
+    ):
+        bind_ports(twice)
+
+
+def test_port_asked_for_on_all_addresses_and_on_one_is_refused():
+    free = first_free()
+    twice = (
+        PortSpec(container_port=1, host_port=free),
+        PortSpec(container_port=2, host_port=free, host_ip="127.0.0.1"),
+    )
+    with pytest.raises(NetworkFailure, match="it is asked for twice"):
         bind_ports(twice)
 
 
