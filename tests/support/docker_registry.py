@@ -7,12 +7,13 @@ import http.client
 import shutil
 import socket
 import subprocess
-import threading
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 import pytest
+
+from tests.support.http_server import LocalServer
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -71,7 +72,7 @@ class Fault(NamedTuple):
     late: bool = False
 
 
-class FaultProxy:
+class FaultProxy(LocalServer):
     """Between us and the registry at ``there``; ``faults`` happen once each, ``seen`` is what was asked."""
 
     def __init__(self, there: str) -> None:
@@ -79,24 +80,7 @@ class FaultProxy:
         self.faults: list[Fault] = []
         self.seen: list[tuple[str, str, str]] = []
         """(method, path, Content-Range)"""
-        proxy = self
-
-        class Handler(_Handler):
-            of = proxy
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        self.host = f"127.0.0.1:{self._server.server_port}"
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+        super().__init__(_Handler)
 
     def take(self, method: str, path: str) -> Fault:
         """The fault of this request: none in most."""

@@ -6,11 +6,11 @@ import base64
 import gzip
 import hashlib
 import json
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, Any, Self
+from http.server import BaseHTTPRequestHandler
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
+from tests.support.http_server import LocalServer
 from tests.support.tars import tar
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ INDEX = "application/vnd.oci.image.index.v1+json"
 _LAYER = "application/vnd.oci.image.layer.v1.tar+gzip"
 
 
-class Registry:
+class Registry(LocalServer):
     """What is in it, who may ask, what goes wrong, and what was asked; a context manager."""
 
     def __init__(self, tls: ssl.SSLContext | None = None) -> None:
@@ -45,27 +45,7 @@ class Registry:
         self.ranges = True
         self.damage = False
         """Blobs come with one bit changed."""
-        registry = self
-
-        class Handler(_Handler):
-            of = registry
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        if tls is not None:  # the handshake is each connection's own, in its thread
-            self._server.socket = tls.wrap_socket(
-                self._server.socket, server_side=True, do_handshake_on_connect=False
-            )
-        self.host = f"127.0.0.1:{self._server.server_port}"
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+        super().__init__(_Handler, tls)
 
     def put_blob(self, content: bytes) -> dict[str, Any]:
         digest = f"sha256:{hashlib.sha256(content).hexdigest()}"

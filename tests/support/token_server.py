@@ -8,11 +8,12 @@ from __future__ import annotations
 import base64
 import json
 import subprocess
-import threading
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, Any, Self
+from http.server import BaseHTTPRequestHandler
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
+
+from tests.support.http_server import LocalServer
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 _HALF = 32
 
 
-class TokenServer:
+class TokenServer(LocalServer):
     """Gives tokens to ``user:password``, for what is asked; ``auth`` is docker-registry's section for it."""
 
     def __init__(self, certificate: Path, key: Path, user: str) -> None:
@@ -28,27 +29,11 @@ class TokenServer:
         self.asked: list[list[str]] = []
         """The scopes of each token."""
         self._certificate, self._key = certificate, key
-        tokens = self
-
-        class Handler(_Handler):
-            of = tokens
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.host = f"127.0.0.1:{self._server.server_port}"
+        super().__init__(_Handler)
         self.auth = (
             f"auth: {{token: {{realm: 'http://{self.host}/token', service: tests, issuer: tests, "
             f"rootcertbundle: {certificate}}}}}\n"
         )
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
 
     def token(self, scopes: list[str]) -> str:
         """A JWT that allows ``scopes``, for five minutes."""

@@ -5,13 +5,13 @@ from __future__ import annotations
 import http.client
 import select
 import socket
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Self
+from http.server import BaseHTTPRequestHandler
 from urllib.parse import urlsplit
 
+from tests.support.http_server import LocalServer
 
-class Proxy:
+
+class Proxy(LocalServer):
     """Listens at ``host``; ``asked`` are the (method, target, Proxy-Authorization) of each request.
 
     Every name is this machine, so that names that nobody knows can be asked for.
@@ -19,24 +19,7 @@ class Proxy:
 
     def __init__(self) -> None:
         self.asked: list[tuple[str, str, str]] = []
-        proxy = self
-
-        class Handler(_Handler):
-            of = proxy
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        self.host = f"127.0.0.1:{self._server.server_port}"
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+        super().__init__(_Handler)
 
 
 class _Handler(BaseHTTPRequestHandler):
