@@ -68,21 +68,24 @@ def _run(folder: str, peers: list[Peer], cases: list[Case]) -> int:
     if any(case.memory for case in cases):
         os.makedirs(f"{folder}/memory")
         subprocess.run(["mount", "-t", "tmpfs", "bench", f"{folder}/memory"], check=True)
-    for place, wanted in _by_place(cases).items():
-        apart = place == "apart"
-        opened = open_peers(f"{folder}/{place}", apart=apart)
-        peers += opened
-        if not names:
-            names = versions(opened)
-            print("\n".join(f"{name:<10}{version}" for name, version in names.items()))
-        ready = import_image(opened, folder, network_programs() if apart else {})
-        failed |= not any(peer.name == OURS for peer in ready)
-        for case in wanted:
-            samples, failures = measure(case, ready)
-            print_case(case, samples, failures)
-            failed |= OURS in failures
-            results.append((case, samples))
-    print(f"\nwritten to {os.path.relpath(write_results(_RESULTS, names, results))}")
+    try:
+        for place, wanted in _by_place(cases).items():
+            apart = place == "apart"
+            opened = open_peers(f"{folder}/{place}", apart=apart)
+            peers += opened
+            if not names:
+                names = versions(opened)
+                print("\n".join(f"{name:<10}{version}" for name, version in names.items()))
+            ready = import_image(opened, folder, network_programs() if apart else {})
+            failed |= not any(peer.name == OURS for peer in ready)
+            for case in wanted:
+                samples, failures = measure(case, ready)
+                print_case(case, samples, failures)
+                failed |= OURS in failures
+                results.append((case, samples))
+    finally:
+        if results:  # also of a run that somebody ended
+            print(f"\nwritten to {os.path.relpath(write_results(_RESULTS, names, results))}")
     return int(failed)
 
 
