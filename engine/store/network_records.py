@@ -125,9 +125,9 @@ class NetworkRecords:
         """The addresses of ``owner``, IPv4 and IPv6: what ``choose`` makes of its own and of those taken.
 
         It is told who has each of the latter; "" is no address. Leases that are ``is_stale`` (their owners
-        died unseen) are given back on the way.
+        died unseen) are given back on the way. No lease is durable: its owner ends with the power.
         """
-        with self._database.transaction() as connection:
+        with self._database.transaction(durable=False) as connection:
             known = connection.execute("SELECT record FROM network WHERE id = ?", (network.id,)).fetchone()
             if known is None:
                 raise NotFound("network", network.name, remedy=_REMEDY)
@@ -150,13 +150,13 @@ class NetworkRecords:
 
     def release_from(self, network_id: str, owner: str) -> None:
         """Give back the addresses of ``owner`` in one network."""
-        with self._database.transaction() as connection:
+        with self._database.transaction(durable=False) as connection:
             connection.execute("DELETE FROM lease WHERE network_id = ? AND owner = ?", (network_id, owner))
 
     def restore_lease(self, network_id: str, address: str, owner: str) -> bool:
         """Record that ``owner``, which runs, has the address; false if it is another's by now."""
         try:
-            with self._database.transaction() as connection:
+            with self._database.transaction(durable=False) as connection:
                 connection.execute(
                     "INSERT INTO lease (network_id, address, owner, leased) VALUES (?, ?, ?, ?)",
                     (network_id, address, owner, time.time_ns()),
@@ -168,7 +168,7 @@ class NetworkRecords:
     def release(self, owner: str) -> None:
         """Give back all addresses of ``owner``; nothing is written if it has none."""
         if self._database.query("SELECT 1 FROM lease WHERE owner = ? LIMIT 1", (owner,)):
-            with self._database.transaction() as connection:
+            with self._database.transaction(durable=False) as connection:
                 connection.execute("DELETE FROM lease WHERE owner = ?", (owner,))
 
     def attached(self, network: Network) -> tuple[tuple[str, str, Endpoint], ...]:

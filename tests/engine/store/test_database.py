@@ -33,6 +33,24 @@ def test_a_newer_schema_is_refused_with_the_way_out(tmp_path):
     assert "upgrade" in caught.value.remedy
 
 
+def test_what_need_not_last_waits_for_no_disk_and_the_next_does_again(tmp_path):
+    levels = []
+    with closing(Database(str(tmp_path / "db"))) as database:
+        for durable in (True, False, True):
+            with database.transaction(durable=durable) as connection:
+                levels.append(connection.execute("PRAGMA synchronous").fetchone()[0])
+    assert levels == [2, 1, 2]  # FULL, NORMAL
+
+
+def test_what_need_not_last_is_undone_as_well(tmp_path):
+    with closing(Database(str(tmp_path / "db"))) as database:
+        with pytest.raises(KeyError), database.transaction(durable=False) as connection:
+            insert(connection, "one")
+            raise KeyError
+        assert database.query("SELECT name FROM volume") == []
+        assert database.query("PRAGMA synchronous") == [(2,)]
+
+
 def test_images_of_an_older_schema_keep_their_digests(tmp_path, monkeypatch):
     path = str(tmp_path / "db")
     monkeypatch.setattr(database_module, "MIGRATIONS", MIGRATIONS[:2])
