@@ -101,11 +101,6 @@ def parse_plain(text: str, *, shown: str | None = None) -> Reference:
     return Reference(domain=match["domain"] or "", path=path, tag=match["tag"] or "", digest=digest)
 
 
-def is_identifier(text: str) -> bool:
-    """Whether ``text`` is a full id: 64 hexadecimal digits."""
-    return re.fullmatch(_IDENTIFIER, text) is not None
-
-
 def is_tag(text: str) -> bool:
     """Whether ``text`` is a tag as the distribution specification has them."""
     return re.fullmatch(_TAG, text) is not None
