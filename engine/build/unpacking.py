@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import io
 import os
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from engine.errors import InvalidArchive
 from engine.layer.compression import Decompressed
 from engine.layer.place import Tree
 from engine.layer.tar_reader import TarReader
+from engine.layer.window import SIZE
 
 if TYPE_CHECKING:
     from engine.build.source import SourceTree
     from engine.layer.tar_reader import Entry
 
-_CHUNK = 1 << 20
 _BLOCK = 512
 _HARD_LINK, _SYMBOLIC_LINK = "1", "2"
 
@@ -25,7 +24,7 @@ def is_archive(path: str) -> bool:
     try:
         with open(path, "rb") as file:
             # no more than that entry: of a file that is cut short further on, unpacking is to tell
-            return next(iter(_reader(file, path, buffer=_BLOCK)), None) is not None
+            return next(iter(_reader(file, path, ahead=_BLOCK)), None) is not None
     except InvalidArchive:
         return False
 
@@ -82,6 +81,5 @@ def _owned(entry: Entry, owner: tuple[int, int] | None) -> Entry:
     return entry
 
 
-def _reader(file: Any, subject: str, *, buffer: int = _CHUNK) -> TarReader:
-    plain = Decompressed(file, subject)
-    return TarReader(io.BufferedReader(cast("io.RawIOBase", plain), buffer), subject)
+def _reader(file: Any, subject: str, *, ahead: int = SIZE) -> TarReader:
+    return TarReader(Decompressed(file, subject), subject, ahead=ahead)

@@ -17,7 +17,7 @@ import msgspec
 
 from engine.errors import InvalidArchive
 from engine.layer.tar_pax import PaxRecords, parse_pax
-from engine.layer.window import Window
+from engine.layer.window import SIZE, Window
 
 if TYPE_CHECKING:
     import io
@@ -58,10 +58,13 @@ class Entry(msgspec.Struct, kw_only=True):
 
 
 class TarReader:
-    """The entries of ``stream``; ``ended`` says whether the end marks were seen."""
+    """The entries of ``stream``; ``ended`` says whether the end marks were seen.
 
-    def __init__(self, stream: io.RawIOBase | io.BufferedIOBase, subject: str) -> None:
-        self._stream = Window(stream)
+    At most ``ahead`` bytes are read beyond what is asked for.
+    """
+
+    def __init__(self, stream: io.RawIOBase | io.BufferedIOBase, subject: str, *, ahead: int = SIZE) -> None:
+        self._stream = Window(stream, ahead)
         self._subject = subject
         self._remaining = 0
         self._padding = 0

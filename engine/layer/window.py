@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING, Any, cast
 if TYPE_CHECKING:
     import io
 
-_SIZE = 1 << 18
+SIZE = 1 << 18
 """As much as a processor's second cache holds: what was just decompressed is written from there."""
 
 
 class Window:
-    """The bytes of ``stream``, each seen once."""
+    """The bytes of ``stream``, each seen once; ``size`` of them at most are read ahead."""
 
-    def __init__(self, stream: io.RawIOBase | io.BufferedIOBase) -> None:
+    def __init__(self, stream: io.RawIOBase | io.BufferedIOBase, size: int = SIZE) -> None:
         # A buffered stream would wait until all of the buffer is full.
         self._fill = getattr(stream, "readinto1", None) or cast("Any", stream).readinto
-        self._buffer = memoryview(bytearray(_SIZE))
+        self._buffer = memoryview(bytearray(size))
         self._start = self._end = 0
 
     def view(self, most: int) -> memoryview:
