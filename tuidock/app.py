@@ -21,7 +21,7 @@ from textual.worker import Worker, WorkerState
 from engine.errors import EngineError
 from tuidock import keys, settings
 from tuidock.feed import Feed
-from tuidock.messages import EngineFailed, EngineOpened, innermost
+from tuidock.messages import EngineFailed, EngineOpened, PullAsked, innermost
 from tuidock.screens.main import MainScreen
 from tuidock.screens.palette import ActionProvider
 from tuidock.terminal import LendableDriver, die_by_signals
@@ -74,6 +74,7 @@ class TuidockApp(App[tuple[int, int]], inherit_bindings=False):
         self.main_screen = MainScreen(f"{socket.gethostname()}:{paths.root} ")
         for theme in self.themes.values():
             self.register_theme(theme)
+        self.main_screen.pulled = self.settings.pulled
         self.theme = self.settings.theme if self.settings.theme in self.themes else DEFAULT
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
@@ -139,6 +140,11 @@ class TuidockApp(App[tuple[int, int]], inherit_bindings=False):
         """The theme after the present one."""
         names = list(self.themes)
         self.choose_theme(names[(names.index(self.theme) + 1) % len(names)])
+
+    def on_pull_asked(self, event: PullAsked) -> None:
+        """The next form offers the name; so does that of another run."""
+        self._remember(self.settings.with_pulled(event.name))
+        self.main_screen.pulled = self.settings.pulled
 
     def _remember(self, changed: settings.Settings) -> None:
         self.settings = changed

@@ -12,7 +12,7 @@ import time
 from typing import TYPE_CHECKING, cast
 
 from engine.errors import EngineError, NotFound
-from engine.events import ProgressFact, StepOutput
+from engine.events import LayerProgress, ProgressFact, StepOutput
 from engine.options import ContainerFilter, EventFilter, ImageFilter
 from tuidock.messages import (
     ContainersListed,
@@ -37,6 +37,7 @@ _COUNTED = {"create", "destroy"}
 _LOOK_BACK = 1_000_000_000
 _BATCH_SECONDS = 0.05
 _RETRY_SECONDS = 1.0
+_FLOODS = StepOutput | LayerProgress
 
 
 class Feed:
@@ -118,16 +119,26 @@ class Feed:
 async def follow_job(engine: Engine, job_id: str, post: Callable[[Message], object]) -> None:
     """Post a job's facts from its first one on, many at a time; ends with the job."""
     facts: list[ProgressFact] = []
-    posted = time.monotonic()
+    posted, held = time.monotonic(), None
+
+    def flush() -> None:
+        post(JobAdvanced(job_id, tuple(facts)))
+        facts.clear()
+
     following = cast("AsyncGenerator[ProgressFact]", engine.jobs.follow(job_id))
     async with contextlib.aclosing(following):
         async for fact in following:
             facts.append(fact)
             now = time.monotonic()
-            # steps begin and end at once for the eye, floods of output wait a moment for each other
-            if not isinstance(fact, StepOutput) or now - posted > _BATCH_SECONDS:
-                post(JobAdvanced(job_id, tuple(facts)))
-                facts.clear()
+            if held is not None:
+                held.cancel()
+            # steps begin and end at once for the eye, floods of output or bytes wait a moment for each other
+            if not isinstance(fact, _FLOODS) or now - posted > _BATCH_SECONDS:
+                flush()
                 posted = now
                 await asyncio.sleep(0)
-    post(JobAdvanced(job_id, tuple(facts)))
+            else:
+                held = asyncio.get_running_loop().call_later(_BATCH_SECONDS, flush)
+    if held is not None:
+        held.cancel()
+    flush()

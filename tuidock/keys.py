@@ -51,6 +51,8 @@ ACTIONS: tuple[Action, ...] = (
     ),
     Action("remove", ("d", "delete"), "remove", "Remove, after a confirmation", LISTS, 60),
     Action("build", ("b",), "build", "Build a folder with a Dockerfile into an image", (*LISTS, WELCOME), 75),
+    Action("pull", ("p",), "pull", "Pull an image from a registry, in the background", (*LISTS, WELCOME), 72),
+    Action("push", ("P",), "push", "Push the image to a registry, by any of its names", (IMAGES,), 62),
     Action("make", ("n",), "new image", "Make a base image here, without a registry", LISTS, 8),
     Action("cancel", ("x",), "cancel", "Cancel the running job", (BUILDS,), 55),
     Action("failure", ("f",), "failing step", "Jump to the step that failed", (BUILDS,), 50),

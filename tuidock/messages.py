@@ -83,6 +83,14 @@ class JobEnded(Message):
         self.job = job
 
 
+class PullAsked(Message):
+    """A pull of ``name`` was asked for: the name is worth remembering."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.name = name
+
+
 class _ActionTold(Message):
     """What became of ``verb`` on the thing whose id is ``subject``.
 

@@ -1,4 +1,4 @@
-"""Owns what a job's facts add up to: steps, times, output; pure, refuses I/O.
+"""Owns what a job's facts add up to: steps, times, output, layers; pure, refuses I/O.
 
 One value a followed job; facts are folded in as they come, from the job's first one on.
 """
@@ -22,7 +22,7 @@ from engine.events import (
 )
 from tuidock.rows import seconds_text
 from tuidock.sanitize import label
-from tuidock.sizes import human_size
+from tuidock.transfers import Transfers
 from tuidock.widgets.columns import Column
 from tuidock.widgets.row_table import Row
 
@@ -77,7 +77,7 @@ class JobProgress:
         self.image_id = ""
         self.current: int | None = None
         self.followed_to_end = False
-        self._layers: dict[str, str] = {}
+        self.transfers = Transfers()
 
     @property
     def failing(self) -> Step | None:
@@ -106,12 +106,13 @@ class JobProgress:
             case Message(text=text) | Warned(text=text):
                 return self._say(text)
             case LayerProgress():
-                return self._layer(fact)
+                self.transfers.tell(fact, time.monotonic())
         return None
 
     def end(self) -> None:
         """The job is over: what still runs was cut off."""
         self.followed_to_end = True
+        self.transfers.end()
         for step in self.steps.values():
             if step.status == "running":
                 step.status, step.seconds = "cancelled", time.monotonic() - step.started
@@ -148,11 +149,3 @@ class JobProgress:
     def _say(self, text: str) -> int:
         self.messages.write("stdout", text.encode() + b"\n")
         return -1
-
-    def _layer(self, fact: LayerProgress) -> int | None:
-        """A line when a layer's phase changes; bytes alone would flood."""
-        if self._layers.get(fact.layer) == fact.phase:
-            return None
-        self._layers[fact.layer] = fact.phase
-        size = f" {human_size(fact.total or fact.done)}" if fact.total or fact.done else ""
-        return self._say(f"{fact.layer.removeprefix('sha256:')[:12]} {fact.phase}{size}")

@@ -13,11 +13,19 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
+_PULLED = 20
+
+
 class Settings(NamedTuple):
-    """``greeted``: the line that a first start shows was shown."""
+    """``greeted``: the line that a first start shows was shown; ``pulled``: names, the last one first."""
 
     theme: str = ""
     greeted: bool = False
+    pulled: tuple[str, ...] = ()
+
+    def with_pulled(self, name: str) -> Settings:
+        """The same, with ``name`` pulled last; the oldest is forgotten."""
+        return self._replace(pulled=tuple(dict.fromkeys((name, *self.pulled)))[:_PULLED])
 
 
 def settings_path(environ: Mapping[str, str]) -> str:
@@ -34,14 +42,20 @@ def load(path: str) -> Settings:
     except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError):
         return Settings()
     theme, greeted = document.get("theme", ""), document.get("greeted", False)
-    return Settings(theme=theme if isinstance(theme, str) else "", greeted=greeted is True)
+    pulled = document.get("pulled", [])
+    return Settings(
+        theme=theme if isinstance(theme, str) else "",
+        greeted=greeted is True,
+        pulled=tuple(name for name in pulled if isinstance(name, str)) if isinstance(pulled, list) else (),
+    )
 
 
 def save(path: str, settings: Settings) -> bool:
     """Write ``settings`` by rename; False where the folder cannot be written (a read-only home)."""
-    # json's escapes of a string are TOML's too, and theme names are plain words
-    name = settings.theme.replace("\\", "\\\\").replace('"', '\\"')
-    text = f'theme = "{name}"\ngreeted = {str(settings.greeted).lower()}\n'
+    pulled = ", ".join(map(_quoted, settings.pulled))
+    text = (
+        f"theme = {_quoted(settings.theme)}\ngreeted = {str(settings.greeted).lower()}\npulled = [{pulled}]\n"
+    )
     staged = f"{path}.{os.getpid()}"
     try:
         os.makedirs(os.path.dirname(path), exist_ok=True)
@@ -51,3 +65,9 @@ def save(path: str, settings: Settings) -> bool:
     except OSError:
         return False
     return True
+
+
+def _quoted(text: str) -> str:
+    """A TOML string; names of themes and images are plain words."""
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'

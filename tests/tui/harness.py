@@ -33,6 +33,8 @@ SNAPSHOTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "snapshots"
 _Fact = TypeVar("_Fact", bound="Message")
 _MASKS = (
     (re.compile(r"\b[0-9a-f]{12}\b"), "·" * 12),
+    (re.compile(r"\b[0-9a-f]{7}\b"), "·" * 7),
+    (re.compile(r"(?<=\b127\.0\.0\.1:)\d{5}\b"), "PPPPP"),
     (re.compile(r"\b\d+(\.\d+)?(B|kB|MB)\b"), lambda match: "~" * len(match.group())),
     (re.compile(r"\b\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\b"), "DDDD-DD-DD TT:TT:TT"),
     (re.compile(r"(?<=\bpid {10})\d+ *"), lambda match: "NNNN".ljust(len(match.group()))),

@@ -86,10 +86,17 @@ def test_a_step_keeps_only_the_last_of_its_output():
     assert kept.endswith(b"0999")
 
 
-def test_layers_are_told_once_a_phase():
-    facts = [LayerProgress(layer="sha256:aa", phase="read", done=done, total=100) for done in (1, 50, 100)]
-    progress = _folded(*facts, LayerProgress(layer="sha256:aa", phase="done", done=100, total=100))
-    assert [content for _, content in progress.messages.output] == [b"aa read 100B\n", b"aa done 100B\n"]
+def test_layers_are_folded_into_their_last_state():
+    facts = [LayerProgress(layer="sha256:aa", phase="read", done=done, total=100) for done in (1, 50)]
+    progress = _folded(*facts, LayerProgress(layer="sha256:bb", phase="waiting", done=0))
+    states = [(layer.layer, layer.phase, layer.done, layer.total) for layer in progress.transfers.all]
+    assert states == [("sha256:aa", "read", 50, 100), ("sha256:bb", "waiting", 0, 0)]
+
+
+def test_a_layer_that_was_on_its_way_when_the_job_ended_was_cut_off():
+    progress = _folded(LayerProgress(layer="sha256:aa", phase="download", done=1, total=100))
+    progress.end()
+    assert [layer.phase for layer in progress.transfers.all] == ["ended"]
 
 
 def test_the_built_image_is_remembered():

@@ -7,8 +7,25 @@ from tuidock.settings import Settings, load, save, settings_path
 
 def test_what_is_saved_is_loaded(tmp_path: Path):
     path = str(tmp_path / "tuidock" / "config.toml")
-    assert save(path, Settings(theme='a"b\\c', greeted=True))
-    assert load(path) == Settings(theme='a"b\\c', greeted=True)
+    settings = Settings(theme='a"b\\c', greeted=True, pulled=("busybox", "host:5000/app:1"))
+    assert save(path, settings)
+    assert load(path) == settings
+
+
+def test_names_that_were_pulled_are_kept_once_the_last_first_and_not_for_ever():
+    settings = Settings()
+    for name in (*map(str, range(30)), "7", "25"):
+        settings = settings.with_pulled(name)
+    assert settings.pulled[:3] == ("25", "7", "29")
+    assert len(settings.pulled) == len(set(settings.pulled)) == 20
+
+
+def test_what_is_no_list_of_names_is_none(tmp_path: Path):
+    path = tmp_path / "config.toml"
+    path.write_text('pulled = [1, "busybox"]', encoding="utf-8")
+    assert load(str(path)).pulled == ("busybox",)
+    path.write_text("pulled = 1", encoding="utf-8")
+    assert load(str(path)).pulled == ()
 
 
 def test_a_missing_file_gives_the_defaults(tmp_path: Path):

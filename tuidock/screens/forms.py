@@ -1,4 +1,4 @@
-"""Owns the two forms, run and build; refuses engine calls: they are dismissed with a value.
+"""Owns what a form is, and two: run and build; refuses engine calls: they are dismissed with a value.
 
 Enter in any field submits, Esc leaves; what is wrong is said in the form, which stays open.
 """
@@ -13,6 +13,7 @@ from textual.binding import Binding
 from textual.containers import Horizontal, VerticalScroll
 from textual.content import Content
 from textual.screen import ModalScreen
+from textual.suggester import SuggestFromList
 from textual.widgets import Checkbox, Input, Label, Static
 
 from engine.errors import EngineError, InvalidInput
@@ -54,7 +55,7 @@ class Tick(Checkbox, inherit_bindings=False):
         super().watch_value()
 
 
-class _Form(ModalScreen[object]):
+class Form(ModalScreen[object]):
     """Fields under each other, what is wrong, the equivalent command."""
 
     BINDINGS = [
@@ -78,6 +79,10 @@ class _Form(ModalScreen[object]):
         """Whether the box called ``name`` is ticked at first."""
         return False
 
+    def known(self, name: str) -> tuple[str, ...]:  # noqa: ARG002 - for the form that has names to offer
+        """What the field called ``name`` can be completed to, the likeliest first."""
+        return ()
+
     def command(self) -> str:
         """The equivalent command; EngineError for what cannot be read."""
         raise NotImplementedError
@@ -94,7 +99,9 @@ class _Form(ModalScreen[object]):
             for name, title, hint in self.fields:
                 with Horizontal(classes="row"):
                     yield Label(Content(title))
-                    yield Input(initial.get(name, ""), placeholder=hint, id=name)
+                    known = self.known(name)
+                    completion = SuggestFromList(known) if known else None
+                    yield Input(initial.get(name, ""), placeholder=hint, id=name, suggester=completion)
             for name, title in self.boxes:
                 with Horizontal(classes="row"):
                     yield Label(Content(""))
@@ -149,7 +156,7 @@ class _Form(ModalScreen[object]):
         self.dismiss(None)
 
 
-class RunForm(_Form):
+class RunForm(Form):
     """Run an image: dismissed with CreateOptions (``tty`` means: in the real terminal) or None."""
 
     heading = "run"
@@ -180,7 +187,7 @@ class RunForm(_Form):
         return command_text(self.value())
 
 
-class BuildForm(_Form):
+class BuildForm(Form):
     """Build a folder: dismissed with BuildOptions or None."""
 
     heading = "build"

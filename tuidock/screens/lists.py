@@ -55,8 +55,12 @@ class ListScreen(Screen[None]):
         self.detail = DetailPane()
         self.tables = {
             keys.CONTAINERS: RowTable(CONTAINER_COLUMNS, empty="opening …", id=keys.CONTAINERS),
-            keys.IMAGES: RowTable(IMAGE_COLUMNS, empty="no images yet: b builds one", id=keys.IMAGES),
-            keys.BUILDS: RowTable(JOB_COLUMNS, empty="no builds or other jobs yet: b builds", id=keys.BUILDS),
+            keys.IMAGES: RowTable(
+                IMAGE_COLUMNS, empty="no images yet: p pulls one, b builds one", id=keys.IMAGES
+            ),
+            keys.BUILDS: RowTable(
+                JOB_COLUMNS, empty="no builds or other jobs yet: b builds, p pulls", id=keys.BUILDS
+            ),
             keys.WELCOME: RowTable(WELCOME_COLUMNS, id=keys.WELCOME),
         }
         self.lists = ContentSwitcher(initial=keys.CONTAINERS, id="lists")
@@ -198,6 +202,8 @@ class ListScreen(Screen[None]):
             hidden.add("cancel")
         if job is None or job.status != "failed":
             hidden.add("failure")
+        if self.table.cursor_id is None:
+            hidden.add("push")
         if self.place != keys.CONTAINERS or not self.detail_visible:
             hidden.add("view_next")
         if self.drilled:

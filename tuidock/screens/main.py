@@ -18,7 +18,7 @@ from tuidock.messages import ActionFailed, ActionFinished, ActionRefused, Engine
 from tuidock.pages import document_page
 from tuidock.sanitize import label
 from tuidock.screens.confirm import ConfirmDialog
-from tuidock.screens.making import MakingScreen
+from tuidock.screens.moving import MovingScreen
 from tuidock.screens.page import PageScreen, help_page, several_stories_page, story_page
 from tuidock.screens.welcome import HELLO
 from tuidock.verbs import Changed, Target, carry_out, done_text, preview
@@ -33,7 +33,7 @@ _AT_ONCE = 50
 _KINDS = {keys.CONTAINERS: "container", keys.IMAGES: "image", keys.BUILDS: "job"}
 
 
-class MainScreen(MakingScreen):
+class MainScreen(MovingScreen):
     """The one screen that everything else opens over."""
 
     refusal = ""

@@ -24,6 +24,7 @@ from tuidock.screens.forms import BuildForm, RunForm, suggested_build
 from tuidock.screens.welcome import BUSYBOX, HELLO
 
 if TYPE_CHECKING:
+    from engine.options import Options
     from engine.records import Container, Image
     from tuidock.feed import Feed
 
@@ -173,7 +174,7 @@ class MakingScreen(FollowScreen):
             return
         await self._launch("build", options, title)
 
-    async def _launch(self, verb: str, options: BuildOptions | BootstrapOptions, title: str) -> None:
+    async def _launch(self, verb: str, options: Options, title: str) -> None:
         """Start a job and show it in the Builds tab."""
         if self.engine is None:
             return

@@ -1,15 +1,17 @@
-"""Owns watching one job: its steps with time and cache mark, and the output of the chosen step.
+"""Owns watching one job: its steps with time and cache mark, its layers, the output of the chosen step.
 
 It refuses to follow the engine itself: the screen folds facts into a ``JobProgress`` and says so here.
 """
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 from textual.containers import Vertical
 
 from tuidock import sanitize
+from tuidock.layer_rows import LAYER_COLUMNS, layer_rows
 from tuidock.progress import STEP_COLUMNS, JobProgress, Step
 from tuidock.widgets.log_view import LogView
 from tuidock.widgets.row_table import RowTable
@@ -29,22 +31,41 @@ class BuildView(Vertical):
         super().__init__(id=id)
         self.progress: JobProgress | None = None
         self.steps = RowTable(STEP_COLUMNS, empty="no steps yet", id="steps")
+        self.layer_table = RowTable(LAYER_COLUMNS, id="layers")
         self.output = LogView(empty="no output of this step", id="step-output")
         self._shown: int | None = None
         self._following = True
 
     def compose(self) -> ComposeResult:
         yield self.steps
+        yield self.layer_table
         yield self.output
 
     def on_mount(self) -> None:
         self.set_interval(_TICK_SECONDS, self._tick)
 
     def _tick(self) -> None:
-        """A running step's time goes on; nothing is painted otherwise."""
+        """A running step's time goes on, a rate sinks; nothing is painted otherwise."""
         progress = self.progress
-        if progress is not None and any(step.status == "running" for step in progress.steps.values()):
+        if progress is None:
+            return
+        if any(step.status == "running" for step in progress.steps.values()):
             self.steps.show(progress.rows())
+        if progress.transfers.moving:
+            self._show_layers(progress)
+
+    def on_resize(self) -> None:
+        """Bars are as long as there is room."""
+        if self.progress is not None:
+            self._show_layers(self.progress)
+
+    def _show_layers(self, progress: JobProgress) -> None:
+        """All of them in a job that is about layers; while they move in a build, which shows its steps."""
+        transfers = progress.transfers
+        self.layer_table.display = bool(transfers) and (transfers.moving or not progress.steps)
+        self.layer_table.show(
+            layer_rows(transfers.all, self.layer_table.room(self.size.width), time.monotonic())
+        )
 
     def show(self, progress: JobProgress | None) -> None:
         """Show another job, or none."""
@@ -57,7 +78,9 @@ class BuildView(Vertical):
         """Facts were folded in; ``grown`` holds the output that came with them."""
         if self.progress is None:
             self.steps.show([])
+            self.layer_table.display = False
             return
+        self._show_layers(self.progress)
         self.steps.show(self.progress.rows())
         self.steps.display = bool(self.progress.steps)
         wanted = self._wanted()
@@ -102,6 +125,9 @@ class BuildView(Vertical):
 
     def choose(self, by: int) -> None:
         """Move the choice of step by ``by``; the output then stays with that step."""
+        if not self.steps.display:
+            self.layer_table.move(by)
+            return
         self._following = False
         self.steps.move(by)
         self._show_output(int(self.steps.cursor_id or -1))
@@ -119,6 +145,11 @@ class BuildView(Vertical):
     def on_row_table_cursor_moved(self, event: RowTable.CursorMoved) -> None:
         """A click on a step shows its output; moves of our own have done so already."""
         event.stop()
-        if event.row_id is not None and int(event.row_id) != self._shown and self._shown is not None:
+        if (
+            event.table is self.steps
+            and event.row_id is not None
+            and int(event.row_id) != self._shown
+            and self._shown is not None
+        ):
             self._following = False
             self._show_output(int(event.row_id))

@@ -122,7 +122,7 @@ class DetailPane(Vertical):
         """Scroll the open view, or choose another step of a build."""
         target = self.target
         if isinstance(target, BuildView):
-            if target.steps.display and abs(by) == 1:
+            if (target.steps.display or target.layer_table.display) and abs(by) == 1:
                 target.choose(by)
             else:
                 target.output.move(by)

@@ -174,7 +174,12 @@ class RowTable(ScrollView, can_focus=True, inherit_bindings=False):
                 self._refresh_line(index)
 
     def _fit_columns(self) -> tuple[int, ...]:
-        return fit(self.columns, [row.cells for row in self.rows], max(0, self.size.width - _LEAD - 1))
+        return fit(self.columns, [row.cells for row in self.rows], self.room(self.size.width))
+
+    @staticmethod
+    def room(width: int) -> int:
+        """Cells for the columns in a table that is ``width`` wide."""
+        return max(0, width - _LEAD - 1)
 
     # -- cursor and marks ---------------------------------------------------------------------
     def move(self, by: int) -> None:
