@@ -91,7 +91,7 @@ async def test_podman_and_tuidock_run_what_the_other_pushed(
     assert await said(engine, theirs, "cat /new") == "changed"
 
 
-@pytest.mark.parametrize("way", ["htpasswd", "token", "tls"])
+@pytest.mark.parametrize("way", ["token", "tls"])
 async def test_skopeo_copies_what_we_push_and_we_pull_what_it_copies(
     engine, busybox_image, tmp_path, home, way
 ):
@@ -100,11 +100,7 @@ async def test_skopeo_copies_what_we_push_and_we_pull_what_it_copies(
     certificate, key = authority.sign("registry", address="127.0.0.1")
     with contextlib.ExitStack() as stack:
         auth, tls, secret = "", "", "--tls-verify=false"
-        if way == "htpasswd":
-            require("htpasswd")
-            (tmp_path / "users").write_text(run("htpasswd", "-Bbn", "me", "Hush-Hush") + "\n")
-            auth = f"auth: {{htpasswd: {{realm: tests, path: {tmp_path}/users}}}}\n"
-        elif way == "token":
+        if way == "token":
             bundle, signing = authority.certificate, tmp_path / "authority" / "ca.key"
             auth = stack.enter_context(TokenServer(bundle, signing, "me:Hush-Hush")).auth
         else:
