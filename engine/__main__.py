@@ -127,7 +127,8 @@ async def _move(engine: Engine, options: Options, progress: Progress) -> str:
     if isinstance(options, LoadOptions):
         return (await engine.images.load(options, progress))[-1].id
     if isinstance(options, PullOptions):
-        return (await engine.images.pull(options, progress))[-1].image_id
+        pulled = await engine.images.pull(options, progress)
+        return pulled[-1].image_id if pulled else ""  # a repository may have no tags left
     if isinstance(options, PushOptions):
         await engine.images.push(options, progress)
     elif isinstance(options, SaveOptions):
