@@ -22,7 +22,7 @@ TYPE_CHECKING = False  # importing typing would cost every container half a mega
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from engine.shim.loop import Loop
+    from engine.shim.loop import Loop, Timer
 
     _Port = tuple[str, int, str]
     """Address, number, protocol."""
@@ -36,13 +36,13 @@ _KINDS = {
 _BACKLOG = 4096
 _INSTANT, _TRIES = 0.01, 20
 _PAUSE = 1.0
-"""Seconds until a relay that failed has a successor."""
+"""Seconds until what failed for want of memory, processes or descriptors is tried again."""
 
 
 class Ports:
     """Those of one container; ``wanted`` are the bundle's entries."""
 
-    __slots__ = ("_arrivals", "_held", "_loop", "_pidfd", "_relay", "_wanted")
+    __slots__ = ("_arrivals", "_held", "_loop", "_pidfd", "_relay", "_retry", "_wanted")
 
     def __init__(self, wanted: list[dict]) -> None:  # type: ignore[type-arg]  # JSON
         self._wanted = wanted
@@ -51,6 +51,7 @@ class Ports:
         self._arrivals: select.epoll | None = None
         self._relay = 0
         self._pidfd = -1
+        self._retry: Timer | None = None
 
     def hold(self) -> None:
         """Take all of them; Refusal if one is taken."""
@@ -72,12 +73,14 @@ class Ports:
 
         If either fails all is as it was. Connections that are relayed are cut if they lead elsewhere now.
         """
-        opened = self._open(wanted)
+        opened: dict[_Port, int] = {}
         try:
+            opened = self._open(wanted)
             apply()
         except BaseException:
             for descriptor in opened.values():
                 os.close(descriptor)
+            self._refuse_connections()
             raise
         if wanted == self._wanted:
             return
@@ -87,6 +90,7 @@ class Ports:
         for port in [port for port in self._held if port not in kept]:
             os.close(self._held.pop(port))
         self._wanted = wanted
+        self._refuse_connections()
         if self._loop is not None:
             self.attend(self._loop)
 
@@ -95,12 +99,7 @@ class Ports:
         self._loop = loop
         if self._led():
             loop.after(0, self.redirect)  # not on a start's way: the kernel looks at all flows of the host
-        listeners = self._listeners() if self._arrivals is None else ()
-        if listeners:
-            self._arrivals = select.epoll()
-            for descriptor, *_ in listeners:
-                self._arrivals.register(descriptor, select.EPOLLIN)
-            self._watch()
+        self._await_arrivals()
 
     def redirect(self) -> None:
         """The rules have changed: datagrams of clients that go on sending follow the new ones."""
@@ -109,6 +108,27 @@ class Ports:
             from engine.shim import conntrack
 
             conntrack.forget(runs)
+
+    def _await_arrivals(self) -> None:
+        """Nothing if that is so already; without a free descriptor it is tried again."""
+        if self._loop is None or self._arrivals is not None:
+            return
+        self._loop.cancel(self._retry)
+        listeners = self._listeners()
+        if not listeners:
+            return
+        arrivals: select.epoll | None = None
+        try:
+            arrivals = select.epoll()
+            for descriptor, *_ in listeners:
+                arrivals.register(descriptor, select.EPOLLIN)
+        except OSError:
+            if arrivals is not None:
+                arrivals.close()
+            self._retry = self._loop.after(_PAUSE, self._await_arrivals)
+            return
+        self._arrivals = arrivals
+        self._watch()
 
     def _led(self) -> list[dict]:  # type: ignore[type-arg]
         """Those of datagrams that rules lead: what is relayed comes to a socket in any case."""
@@ -136,6 +156,7 @@ class Ports:
                     opened[port] = _bind_patiently(*port, listen=relayed).detach()
                 elif relayed and port[2] != "udp":
                     with sockets.Socket(fileno=os.dup(self._held[port])) as held:
+                        held.setsockopt(sockets.SOL_SOCKET, sockets.SO_REUSEADDR, 1)  # see _bind_stream
                         held.listen(_BACKLOG)
             except OSError as error:
                 for descriptor in opened.values():
@@ -145,6 +166,14 @@ class Ports:
                 # Now, not at the first arrival: an upgrade may have replaced the file by then.
                 import engine.shim.relay  # noqa: F401
         return opened
+
+    def _refuse_connections(self) -> None:
+        """Where nothing is relayed (any more): the port stays held, clients are told that nobody answers."""
+        for port, entry, _ in _each(self._wanted):
+            if port in self._held and not entry.get("relay") and port[2] != "udp":
+                with sockets.Socket(fileno=os.dup(self._held[port])) as held:
+                    if held.getsockopt(sockets.SOL_SOCKET, sockets.SO_ACCEPTCONN):
+                        _listen_no_more(held, port[2])
 
     # -- the relay: one fork at a time, while there is something to carry ------------------------
     def _watch(self) -> None:
@@ -186,6 +215,8 @@ class Ports:
             self._watch()
 
     def _stop(self) -> None:
+        if self._loop is not None:
+            self._loop.cancel(self._retry)
         if self._relay:
             os.kill(self._relay, signals.SIGKILL)  # a child that nobody has waited for is no other process
             self._bury()
@@ -267,8 +298,16 @@ def _bind_stream(held: sockets.Socket, address: str, number: int, *, listen: boo
     held.bind((address, number))
     if not listen:
         held.listen(1)
+        _listen_no_more(held, "tcp")
+
+
+def _listen_no_more(held: sockets.Socket, protocol: str) -> None:
+    """Give up connections and keep the port: a new bind would leave it to others for an instant."""
+    if protocol == "sctp":
+        held.listen(0)
+    else:
         held.shutdown(sockets.SHUT_RDWR)
-        held.setsockopt(sockets.SOL_SOCKET, sockets.SO_REUSEADDR, 0)
+    held.setsockopt(sockets.SOL_SOCKET, sockets.SO_REUSEADDR, 0)
 
 
 def _refused(error: OSError, address: str, number: int, protocol: str) -> Refusal:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import resource
 import socket
 
 import pytest
@@ -99,3 +100,66 @@ def test_change_that_fails_takes_nothing():
     with pytest.raises(Refusal):
         Ports([entry(one, 1)]).hold()
     ports.close()
+
+
+def listens(port):
+    with socket.socket(socket.AF_INET6) as probe:
+        return probe.connect_ex(("::1", port)) == 0
+
+
+def test_port_that_is_not_relayed_any_more_is_held_and_refuses():
+    port = free_port()
+    ports = Ports([entry(port, 1)])
+    ports.hold()
+    ports.attend(Loop())
+    before = listens(port)
+    ports.change([entry(port, 1, relay=False)], lambda: None)
+    after = listens(port)
+    with pytest.raises(Refusal, match="already allocated"):
+        Ports([entry(port, 1)]).hold()
+    ports.close()
+    assert (before, after) == (True, False)
+
+
+def test_port_is_relayed_once_more():
+    port = free_port()
+    ports = Ports([entry(port, 1)])
+    ports.hold()
+    for relay in (False, True):
+        ports.change([entry(port, 1, relay=relay)], lambda: None)
+    again = listens(port)
+    ports.close()
+    assert again
+
+
+def test_change_that_fails_leaves_a_port_that_refuses():
+    port = free_port()
+    ports = Ports([entry(port, 1, relay=False)])
+    ports.hold()
+
+    def fail():
+        raise OSError(errno.EPERM, "no")
+
+    with pytest.raises(OSError, match="no"):
+        ports.change([entry(port, 1)], fail)
+    refused = not listens(port)
+    ports.close()
+    assert refused
+
+
+def test_ports_without_a_free_descriptor_are_attended_later():
+    port, loop = free_port(), Loop()
+    ports = Ports([entry(port, 1)])
+    ports.hold()
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, limits[1]))
+    try:
+        ports.attend(loop)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    loop.turn()  # until it is tried again
+    with socket.create_connection(("::1", port), 10) as client:
+        loop.turn(10_000)
+        answer = client.recv(1)  # nobody is inside
+    ports.close()
+    assert answer == b""
