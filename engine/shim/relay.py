@@ -32,6 +32,10 @@ _FLOW_IDLE = 90.0
 _MOST_FLOWS = 1024
 _RESERVE = 64
 """Descriptors that are left for everything else."""
+_MOST_STREAMS = 4096
+"""Of one container, whatever its supervisor may open."""
+_REST = 1.0
+"""Seconds until connections are taken again after the host had no room for one."""
 _CHUNK = 65536
 _TURNS = 16
 """So much is carried for one before the others get their turn."""
@@ -40,6 +44,7 @@ _IN, _OUT = select.EPOLLIN, select.EPOLLOUT
 _IP_PKTINFO, _IPV6_RECVPKTINFO, _IPV6_PKTINFO = 8, 49, 50
 _V4_INFO, _V6_INFO = struct.Struct("=i4s4s"), struct.Struct("=16si")
 _TCP_NODELAY = 1
+_NO_ROOM = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS})
 _LINK_LOCAL = b"\xfe\x80"
 
 
@@ -70,8 +75,9 @@ class Relay:
         self._wells = [_Well(self, entry) for entry in listeners if entry[1] == "udp"]
         free = resource.getrlimit(resource.RLIMIT_NOFILE)[0] - _RESERVE - len(listeners)
         self.most_flows = min(_MOST_FLOWS, max(free // 4, 1)) if self._wells else 0
-        self._most_streams = max((free - self.most_flows) // 2, 1)
+        self.most_streams = min(_MOST_STREAMS, max((free - self.most_flows) // 2, 1))
         self._streams = 0
+        self._rested = 0.0
         self._open = False
         self.flows: dict[object, _Flow] = {}
         """Least lately used first."""
@@ -81,12 +87,15 @@ class Relay:
         self._admit()
         busy = swept = monotonic()
         while True:
-            happened = self._epoll.poll(min(_SWEEP, self._idle))
+            happened = self._epoll.poll(min(_SWEEP, self._idle, _REST if self._rested else _SWEEP))
             for descriptor, events in happened:
                 handler = self._handlers.get(descriptor)
                 if handler is not None:  # one before it may have closed it
                     handler(events)
             now = monotonic()
+            if self._rested and now >= self._rested:
+                self._rested = 0.0
+                self._admit()
             if now - swept >= _SWEEP:
                 swept = now
                 self._sweep(now)
@@ -124,9 +133,14 @@ class Relay:
         self._streams += change
         self._admit()
 
+    def rest(self) -> None:
+        """Take no connections for a while."""
+        self._rested = monotonic() + _REST
+        self._admit()
+
     def _admit(self) -> None:
         """Take connections while there is room for one more; the others wait in the backlog."""
-        wanted = self._streams < self._most_streams
+        wanted = self._streams < self.most_streams and not self._rested
         if wanted != self._open:
             self._open = wanted
             for door in self._doors:
@@ -150,8 +164,10 @@ class _Door:
     def on_arrival(self, _events: int) -> None:
         try:
             client, peer = self.sock.accept()
-        except OSError:
-            return  # it is gone already, or its namespace is out of memory: the backlog keeps the others
+        except OSError as error:
+            if error.errno in _NO_ROOM:  # it stays in the backlog, and would be told of again at once
+                self._relay.rest()
+            return
         if _is_foreign(client.getsockname()[0], peer[0]) or arrivals.is_shut_off(
             arrivals.interface_of(client)
         ):

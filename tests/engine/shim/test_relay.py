@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import socket
 import threading
@@ -152,6 +153,32 @@ def test_relay_ends_when_there_is_nothing_to_carry():
     carrier.run()
     with pytest.raises(OSError, match="Bad file descriptor"):
         os.close(descriptor)
+
+
+@pytest.fixture
+def limit():
+    """So many descriptors may this process have, until the test is over."""
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    yield lambda most: resource.setrlimit(resource.RLIMIT_NOFILE, (most, limits[1]))
+    resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+
+
+def test_connection_that_cannot_be_taken_is_not_asked_about_at_once(limit):
+    descriptor = bind("127.0.0.1", 0, "tcp", listen=True).detach()
+    carrier = relay.Relay([(descriptor, "tcp", "127.0.0.1", 1)], idle=0.05)
+    with socket.socket(fileno=os.dup(descriptor)) as door:
+        client = socket.create_connection(door.getsockname())
+    limit(3)
+    carrying = threading.Thread(target=carrier.run, daemon=True)  # ends, as nothing happens
+    carrying.start()
+    carrying.join(PATIENCE)
+    assert not carrying.is_alive()
+    client.close()
+
+
+def test_streams_have_a_bound_of_their_own(limit):
+    limit(resource.getrlimit(resource.RLIMIT_NOFILE)[1])
+    assert relay.Relay([]).most_streams == 4096
 
 
 def test_connections_beyond_the_bound_wait_their_turn():
