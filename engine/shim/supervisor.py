@@ -17,6 +17,9 @@ from engine.shim.output import Output, kept
 from engine.shim.refusal import Refusal, refuse
 from engine.shim.runs import Runs
 
+_REST_SECONDS = 1.0
+"""Until clients are taken again after there was no descriptor for one."""
+
 
 def main(descriptors: list[int]) -> None:
     """Become the supervisor that a ``supervise`` request asks for; does not return."""
@@ -83,8 +86,7 @@ class Supervisor:
         else:
             asker.close()
             self._clients.remove(asker)
-        if container.listener is not None:
-            loop.watch(container.listener.fileno(), IN, self._on_connection)
+        self._listen()
         self._begin()
         while not self._runs.over:
             loop.turn()
@@ -162,10 +164,18 @@ class Supervisor:
         self._clients.append(client)
         return client
 
+    def _listen(self) -> None:
+        if self._container.listener is not None:  # it is closed at the end
+            self._loop.watch(self._container.listener.fileno(), IN, self._on_connection)
+
     def _on_connection(self, _events: int) -> None:
         try:
             connection, _ = self._container.listener.accept()  # type: ignore[union-attr]
-        except OSError:
+        except (BlockingIOError, ConnectionAbortedError):
+            return
+        except OSError:  # no descriptor is left: not asked about again at once
+            self._loop.forget(self._container.listener.fileno())  # type: ignore[union-attr]
+            self._loop.after(_REST_SECONDS, self._listen)
             return
         self._adopt(connection)
 
