@@ -17,9 +17,10 @@ from engine.networks.placing import looked_up, members, placed, standing
 from engine.runtime.attachment import NetworkChange, wanted_endpoints
 
 if TYPE_CHECKING:
+    from engine.network.plan.names import Member
     from engine.networks.parts import Parts
     from engine.records import Endpoint, PortBinding
-    from engine.runtime.attachment import AttachmentRequest
+    from engine.runtime.attachment import Attachment, AttachmentRequest
 
 
 def change(
@@ -33,36 +34,48 @@ def change(
         out = any(endpoints.published_addresses(after))
         bindings = (ports or published(parts, request.ports, wished)) if out else ()
         whole = attachment(parts, request, wished, after, bindings, warnings)
+        joined, left = _without(after, before), _without(before, after)
+        return NetworkChange(
+            attachment=whole,
+            body=_body(parts, request, whole, (before, after), (ports, members(before, wished))),
+            joined=tuple(place.network.id for place in joined),
+            left=tuple(place.network.id for place in left),
+        )
     except BaseException:
         forget(parts, request.owner, tuple(one.network.id for one in wished), before)
         raise
+
+
+def _body(
+    parts: Parts,
+    request: AttachmentRequest,
+    whole: Attachment,
+    places: tuple[tuple[Place, ...], tuple[Place, ...]],
+    former: tuple[tuple[PortBinding, ...], tuple[Member, ...]],
+) -> dict[str, Any]:
+    """The request of its supervisor: from the first of ``places``, with the ``former`` ports and names."""
+    (before, after), (ports, known) = places, former
     led = (ports, whole.ports) if "ip" in filtered_families() else ((), ())
     made = change_plan(request.owner, before, after, led)
-    told = naming(parts, request, members(before, wished))
-    joined, left = _without(after, before), _without(before, after)
-    return NetworkChange(
-        attachment=whole,
-        body={
-            "network": whole.bundle,
-            "host": items(parts, made.host),
-            "container": items(parts, made.container),
-            "after": items(parts, made.after),
-            "undo": items(parts, made.undo),
-            "undo_container": items(parts, made.undo_container),
-            "hosts": _lines(told.hosts, whole.hosts, parts.paths.container_hosts(request.owner)),
-            "resolv_conf": {
-                "path": parts.paths.container_resolv_conf(request.owner),
-                "before": told.resolv_conf,
-                "after": whole.resolv_conf,
-            },
-            "events": [
-                *(_event("disconnect", place, request.owner) for place in left),
-                *(_event("connect", place, request.owner) for place in joined),
-            ],
+    told = naming(parts, request, known)
+    return {
+        "network": whole.bundle,
+        "host": items(parts, made.host),
+        "container": items(parts, made.container),
+        "after": items(parts, made.after),
+        "undo": items(parts, made.undo),
+        "undo_container": items(parts, made.undo_container),
+        "hosts": _lines(told.hosts, whole.hosts, parts.paths.container_hosts(request.owner)),
+        "resolv_conf": {
+            "path": parts.paths.container_resolv_conf(request.owner),
+            "before": told.resolv_conf,
+            "after": whole.resolv_conf,
         },
-        joined=tuple(place.network.id for place in joined),
-        left=tuple(place.network.id for place in left),
-    )
+        "events": [
+            *(_event("disconnect", place, request.owner) for place in _without(before, after)),
+            *(_event("connect", place, request.owner) for place in _without(after, before)),
+        ],
+    }
 
 
 def forget(parts: Parts, owner: str, networks: tuple[str, ...], kept: tuple[Place, ...] = ()) -> None:
