@@ -16,7 +16,8 @@ from engine import loop
 from engine.containers.folding import current
 from engine.containers.running import attachment_request
 from engine.containers.supervision import ask
-from engine.errors import Conflict, EngineError, InvalidInput, NotFound
+from engine.errors import Conflict, EngineError, NotFound
+from engine.network.addresses import no_own_subnet
 from engine.options import EndpointOptions
 from engine.records import Endpoint, PortBinding
 from engine.runtime.attachment import CONTAINER_MODE, wanted_endpoints
@@ -215,12 +216,7 @@ def _check_mode(container: Container, network: Network, wishes: tuple[EndpointOp
 def _check_addresses(network: Network, wish: EndpointOptions) -> None:
     """What only its start would say of a container that does not run."""
     if (wish.address or wish.address6) and not network.configured:
-        raise InvalidInput(
-            "",
-            "user specified IP address is supported only when connecting to networks"
-            " with user configured subnets",
-            remedy="make the network with --subnet",
-        )
+        raise no_own_subnet()
 
 
 async def _change(parts: Parts, container: Container, wishes: tuple[EndpointOptions, ...]) -> None:

@@ -49,12 +49,7 @@ def wanted_address(address: str, subnet: str, taken: Mapping[str, str], *, confi
     except OSError as error:
         raise InvalidInput("", f"invalid {kind} address: {address}", remedy="write it in full") from error
     if not subnet or not configured:
-        raise InvalidInput(
-            "",
-            "user specified IP address is supported only when connecting to networks"
-            " with user configured subnets",
-            remedy="make the network with --subnet",
-        )
+        raise no_own_subnet()
     first, last = _hosts(subnet)
     if not holds(subnet, wanted):
         reason = f"no configured subnet or ip-range contain the IP address {wanted}"
@@ -66,6 +61,14 @@ def wanted_address(address: str, subnet: str, taken: Mapping[str, str], *, confi
             f"lease {wanted}", f"{_IN_USE}: {taken[wanted]} has it", remedy="choose another one"
         )
     return wanted
+
+
+def no_own_subnet() -> InvalidInput:
+    """An address is asked for where the subnet was not chosen by the user; in Docker's words."""
+    reason = (
+        "user specified IP address is supported only when connecting to networks with user configured subnets"
+    )
+    return InvalidInput("", reason, remedy="make the network with --subnet")
 
 
 def holds(subnet: str, address: str) -> bool:
