@@ -36,7 +36,7 @@ class ProgressWriter:
         self._tail: list[StepOutput] = []
         self._tail_size = 0
         self._left_out = 0
-        self._layer_times: dict[str, float] = {}
+        self._layers: dict[str, tuple[str, float]] = {}
 
     def __call__(self, fact: ProgressFact) -> None:
         """Write ``fact``, unless it is one of a flood."""
@@ -82,10 +82,10 @@ class ProgressWriter:
 
     def _too_soon(self, fact: LayerProgress) -> bool:
         now = time.monotonic()
-        recent = now - self._layer_times.get(fact.layer, 0) < _BETWEEN_LAYER_PROGRESS
-        if recent and fact.phase not in _LAST_PHASES:
+        phase, told = self._layers.get(fact.layer, ("", 0.0))
+        if fact.phase == phase and now - told < _BETWEEN_LAYER_PROGRESS and phase not in _LAST_PHASES:
             return True
-        self._layer_times[fact.layer] = now
+        self._layers[fact.layer] = (fact.phase, now)
         return False
 
     def _write(self, fact: ProgressFact) -> None:

@@ -78,7 +78,6 @@ async def test_an_unknown_image_leaves_nothing_behind(engine):
         ({"stop_signal": "SIGWHAT"}, "Invalid signal"),
         ({"hostname": "a b"}, "invalid hostname"),
         ({"expose": ("99999",)}, "invalid port"),
-        ({"network": "missing"}, "network"),
         ({"resources": Resources(memory=1000)}, "Minimum memory limit"),
         ({"platform": "linux/s390x"}, "does not provide the specified platform"),
         ({"restart": RestartPolicy(name="sometimes")}, "restart policy"),

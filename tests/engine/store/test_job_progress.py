@@ -100,3 +100,8 @@ def test_lines_of_another_release_are_skipped(path):
     with open(path, "wb") as file:
         file.write(b'{"type":"FromTheFuture","x":1}\n')
     assert written(path, Message(text="known")) == [Message(text="known")]
+
+
+def test_a_layer_s_next_phase_is_told_at_once(path):
+    steps = [LayerProgress(layer="a", phase=phase, done=1) for phase in ("waiting", "download", "unpack")]
+    assert written(path, *steps) == steps
