@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from engine.network.attributes import attributes, messages, text_of, value_of
+from engine.network.attributes import attributes, text_of, value_of
 from engine.network.ruleset import Table, asked_tables
 from engine.network.template import NETLINK_ROUTE, Item
 from engine.records import Endpoint, PortBinding
+from engine.shim.netlink_send import messages
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

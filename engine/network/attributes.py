@@ -1,4 +1,4 @@
-"""Owns the form of netlink messages: the messages of a datagram, and the attributes of a message; pure.
+"""Owns the attributes of a netlink message; pure.
 
 Source: netlink(7). Both what the kernel answers and what was sent to it are read with this; refuses to know
 what any attribute means.
@@ -7,28 +7,12 @@ what any attribute means.
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-_HEADER = struct.Struct("=IHHII")
 _ATTRIBUTE = struct.Struct("=HH")
 _TYPE = 0x3FFF
 """Without the flags that say nested, and in the network's byte order."""
 
 Attributes = list[tuple[int, bytes]]
-
-
-def messages(data: bytes) -> Iterator[tuple[int, int, bytes]]:
-    """The (type, flags, content) of each message in ``data``."""
-    offset = 0
-    while offset + _HEADER.size <= len(data):
-        length, kind, flags, _, _ = _HEADER.unpack_from(data, offset)
-        if length < _HEADER.size:
-            return
-        yield kind, flags, data[offset + _HEADER.size : offset + length]
-        offset += (length + 3) & ~3
 
 
 def attributes(data: bytes) -> Attributes:

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from engine.network.attributes import attributes, messages, value_of
+from engine.network.attributes import attributes, value_of
 from engine.network.plan import bridges
 from engine.network.plan import operations as ops
 from engine.network.plan.foreign import foreign_plan
 from engine.network.template import IPTABLES
+from engine.shim.netlink_send import messages
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -14,10 +14,11 @@ import struct
 import msgspec
 
 from engine.errors import NetworkFailure, PermissionRequired
-from engine.network.attributes import attributes, messages, number_of, text_of, value_of
+from engine.network.attributes import attributes, number_of, text_of, value_of
 from engine.network.ruleset import Chain, Rule, Table, listed_tables
 from engine.network.template import NETLINK_NETFILTER, NETLINK_ROUTE
 from engine.shim import iptables, nftables
+from engine.shim.netlink_send import messages
 
 _HEADER = struct.Struct("=IHHII")
 _DUMP = 0x1 | 0x300

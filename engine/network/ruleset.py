@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Self
 
 import msgspec
 
-from engine.network.attributes import attributes, messages, says, text_of, value_of
+from engine.network.attributes import attributes, says, text_of, value_of
 from engine.network.template import IPTABLES, NETLINK_NETFILTER
 from engine.shim import iptables
+from engine.shim.netlink_send import messages
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -20,6 +20,10 @@ import struct
 
 from engine.shim import sockets
 
+TYPE_CHECKING = False  # importing typing would cost every container half a megabyte
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 _HEADER = struct.Struct("=IHHII")
 _ATTRIBUTE = struct.Struct("=HH")
 _SYSCTL, IPTABLES = -1, -2
@@ -133,21 +137,27 @@ def _completed(item: dict) -> bytearray:  # type: ignore[type-arg]  # JSON
     return message
 
 
-def _answers(data: bytes) -> list[tuple[int, str]]:
-    """(errno or 0, the kernel's words) of each NLMSG_ERROR in ``data``; other messages are skipped."""
-    answers = []
+def messages(data: bytes) -> Iterator[tuple[int, int, bytes]]:
+    """The (type, flags, content) of each message in ``data`` (netlink(7))."""
     offset = 0
     while offset + _HEADER.size <= len(data):
         length, kind, flags, _, _ = _HEADER.unpack_from(data, offset)
         if length < _HEADER.size:
-            break
+            return
+        yield kind, flags, data[offset + _HEADER.size : offset + length]
+        offset += (length + 3) & ~3
+
+
+def _answers(data: bytes) -> list[tuple[int, str]]:
+    """(errno or 0, the kernel's words) of each NLMSG_ERROR in ``data``; other messages are skipped."""
+    answers = []
+    for kind, flags, content in messages(data):
         if kind == _NLMSG_ERROR:
-            (code,) = struct.unpack_from("=i", data, offset + _HEADER.size)
+            (code,) = struct.unpack_from("=i", content)
             words = ""
             if code and flags & _NLM_F_ACK_TLVS:
-                words = _words(data[offset + 2 * _HEADER.size + 4 : offset + length])
+                words = _words(content[4 + _HEADER.size :])  # after the refused message's header
             answers.append((-code, words))
-        offset += (length + 3) & ~3
     return answers
 
 

@@ -11,6 +11,7 @@ import os
 import struct
 
 from engine.shim import sockets
+from engine.shim.netlink_send import messages
 
 TYPE_CHECKING = False  # importing typing would cost every container half a megabyte
 if TYPE_CHECKING:
@@ -106,27 +107,27 @@ def insert_rules(chain: Chain, wanted: list[bytes], comment: str) -> bytes:
 
 def delete_rules(found: list[bytes]) -> bytes:
     """The messages that take rules out, which ``rules`` has told."""
-    messages = []
+    deletions = []
     for rule in found:
         told = attributes(rule[4:])
         named = b"".join(packed(kind, told[kind]) for kind in (_TABLE, _RULE_CHAIN, _RULE_HANDLE))
-        messages.append(_message(_DELRULE, FAMILIES[rule[0]], named, 0))
-    return b"".join(messages)
+        deletions.append(_message(_DELRULE, FAMILIES[rule[0]], named, 0))
+    return b"".join(deletions)
 
 
-def commit(messages: bytes) -> None:
-    """Send ``messages`` as one transaction; raises OSError if the kernel refuses any, and all then."""
+def commit(changes: bytes) -> None:
+    """Send the messages ``changes`` as one transaction; OSError if the kernel refuses any, and all then."""
     begin = _HEADER.pack(20, _BATCH_BEGIN, _REQUEST, 1, 0) + struct.pack(">BBH", 0, 0, 10)
     end = _HEADER.pack(20, _BATCH_END, _REQUEST | _ACK, 1, 0) + struct.pack(">BBH", 0, 0, 10)
     kernel = _open()
     try:
-        kernel.sendto(begin + messages + end, (0, 0))
+        kernel.sendto(begin + changes + end, (0, 0))
         while True:
             try:
                 answer = kernel.recv(_BUFFER, sockets.MSG_DONTWAIT)
             except BlockingIOError:
                 return
-            for _, _, content in _messages(answer):
+            for _, _, content in messages(answer):
                 (code,) = struct.unpack_from("=i", content)
                 if code:
                     raise OSError(-code, os.strerror(-code))
@@ -190,7 +191,7 @@ def _ask(kind: int, family: int, asked: bytes, flags: int = _DUMP) -> tuple[list
         found: list[bytes] = []
         changed = False
         while True:
-            for told, marked, content in _messages(kernel.recv(_BUFFER)):
+            for told, marked, content in messages(kernel.recv(_BUFFER)):
                 changed = changed or bool(marked & _INTERRUPTED)
                 if told == _DONE:
                     return found, changed
@@ -209,13 +210,3 @@ def _open() -> sockets.Socket:
     kernel.setsockopt(sockets.SOL_SOCKET, sockets.SO_RCVTIMEO, _PATIENCE)
     kernel.bind((0, 0))
     return kernel
-
-
-def _messages(data: bytes) -> Iterator[tuple[int, int, bytes]]:
-    offset = 0
-    while offset + _HEADER.size <= len(data):
-        length, kind, flags, _, _ = _HEADER.unpack_from(data, offset)
-        if length < _HEADER.size:
-            return
-        yield kind, flags, data[offset + _HEADER.size : offset + length]
-        offset += (length + 3) & ~3

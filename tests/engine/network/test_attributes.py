@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.network.attributes import attributes, messages, number_of, says, text_of
+from engine.network.attributes import attributes, number_of, says, text_of
+from engine.shim.netlink_send import messages
 
 
 def attribute(kind: int, value: bytes) -> bytes:
